@@ -1,0 +1,1 @@
+"""Floor 5: what a user holds in the hand."""

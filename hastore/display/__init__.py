@@ -1,0 +1,1 @@
+"""Floor 3: for eyes: plans, findings, progress and the topology."""

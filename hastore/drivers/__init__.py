@@ -1,0 +1,1 @@
+"""Floor 3: which commands do it on this host; one file a driver."""

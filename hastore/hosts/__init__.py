@@ -1,0 +1,1 @@
+"""Floor 2: how an operation reaches a host."""

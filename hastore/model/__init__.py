@@ -1,0 +1,1 @@
+"""Floor 1: what the words mean, as frozen values."""

@@ -1,0 +1,216 @@
+"""Pacemaker's configuration as values: `Cib`, the hub that every dialect is read to and written from.
+
+Words are Pacemaker's own (`promotable clone`, `Promoted`), whatever the dialect called them. What a value
+does not know it keeps: `Foreign` holds XML as it stood, in its place among its siblings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from hastore.model.values import NO_PARAMS, Params, as_params, field, value
+
+Role = Literal["", "Started", "Stopped", "Promoted", "Unpromoted"]
+Action = Literal["", "start", "stop", "promote", "demote"]
+
+INFINITY = "INFINITY"
+"""Pacemaker's score without bound (1,000,000)."""
+
+
+@value
+class Foreign:
+    """XML of a CIB that hastore has no words for, kept as it stood."""
+
+    xml: str
+    """The element, canonically serialised."""
+    parent: str = ""
+    """Path of the section below <configuration>, such as `resources`, or the id of the element it stands in."""
+    tag: str = ""
+    id: str = ""
+
+
+@value
+class Op:
+    """An operation of a resource, such as a monitor; times as Pacemaker writes them (`10s`, `20`)."""
+
+    name: str
+    interval: str = "0"
+    timeout: str = ""
+    role: Role = ""
+    options: Params = field(default=NO_PARAMS, converter=as_params)
+    """Further attributes of the element: `on-fail`, `start-delay`, `enabled` ..."""
+    attributes: Params = field(default=NO_PARAMS, converter=as_params)
+    """Instance attributes of the operation, such as `depth` (crmsh stores it so)."""
+    id: str = ""
+    """Its id in the CIB; empty for the usual `<resource>-<name>-<interval>`."""
+
+
+@value
+class PacemakerResource:
+    """A primitive: one agent with its parameters.
+
+    In a stack, `serves` names the storage object whose facts the agent's family writes as parameters
+    (`target:<iqn>`, `lun:<iqn>/<number>`, `vg:<name>`, `drbd:<name>`, `vip:<ip>`), so that nothing is said
+    twice: `params` then holds only what the object does not say. In a `Cib` parameters are whole and
+    `serves` is empty.
+    """
+
+    id: str
+    agent: str
+    """`ocf:provider:type`, `stonith:type`, `systemd:unit`."""
+    params: Params = field(default=NO_PARAMS, converter=as_params)
+    ops: tuple[Op, ...] = ()
+    meta: Params = field(default=NO_PARAMS, converter=as_params)
+    serves: str = ""
+    template: str = ""
+    utilization: Params = field(default=NO_PARAMS, converter=as_params)
+    description: str = ""
+
+    @property
+    def agent_type(self) -> str:
+        """The last part of the agent's name: `IPaddr2` of `ocf:heartbeat:IPaddr2`."""
+        return self.agent.rsplit(":", 1)[-1]
+
+
+@value
+class Group:
+    """Resources that start in order, stop in reverse, and stay together."""
+
+    id: str
+    members: tuple[str, ...]
+    meta: Params = field(default=NO_PARAMS, converter=as_params)
+    description: str = ""
+
+
+@value
+class Clone:
+    """A resource or group that runs on several nodes; promotable where some of them are promoted.
+
+    `form` remembers how it was written: `master` is the element that Pacemaker 3 no longer reads. Meta
+    attributes keep the names they had there (`master-max`).
+    """
+
+    id: str
+    resource: str
+    promotable: bool = False
+    meta: Params = field(default=NO_PARAMS, converter=as_params)
+    form: Literal["clone", "master"] = "clone"
+    description: str = ""
+
+
+@value
+class Location:
+    """Where a resource may or should run."""
+
+    id: str
+    resource: str
+    node: str = ""
+    score: str = INFINITY
+    role: Role = ""
+    options: Params = field(default=NO_PARAMS, converter=as_params)
+
+
+@value
+class Colocation:
+    """`resource` runs where `with_resource` does (or, with a negative score, elsewhere)."""
+
+    id: str
+    resource: str
+    with_resource: str
+    score: str = INFINITY
+    role: Role = ""
+    with_role: Role = ""
+    options: Params = field(default=NO_PARAMS, converter=as_params)
+
+
+@value
+class Order:
+    """`first` does its action before `then` does its own."""
+
+    id: str
+    first: str
+    then: str
+    first_action: Action = ""
+    then_action: Action = ""
+    kind: str = ""
+    """`Mandatory`, `Optional`, `Serialize`, or empty for the default (Mandatory)."""
+    score: str = ""
+    """The deprecated score, where a CIB still has one instead of a kind."""
+    options: Params = field(default=NO_PARAMS, converter=as_params)
+
+
+@value
+class ClusterNode:
+    """A node as the configuration names it, with its permanent attributes (`standby` ...)."""
+
+    name: str
+    id: str = ""
+    attributes: Params = field(default=NO_PARAMS, converter=as_params)
+    type: str = ""
+
+
+@value
+class Tag:
+    """A named set of ids; hastore records by one what it owns."""
+
+    id: str
+    members: tuple[str, ...]
+
+
+@value
+class FencingLevel:
+    """Which fencing devices are tried, in which order, for a node."""
+
+    target: str
+    index: int
+    devices: tuple[str, ...]
+    id: str = ""
+
+
+Constraint: TypeAlias = Location | Colocation | Order
+
+
+@value
+class Cib:
+    """A whole Pacemaker configuration, without status."""
+
+    nodes: tuple[ClusterNode, ...] = ()
+    resources: tuple[PacemakerResource, ...] = ()
+    groups: tuple[Group, ...] = ()
+    clones: tuple[Clone, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    properties: Params = field(default=NO_PARAMS, converter=as_params)
+    """Cluster properties of the first property set (`cib-bootstrap-options`)."""
+    resource_defaults: Params = field(default=NO_PARAMS, converter=as_params)
+    operation_defaults: Params = field(default=NO_PARAMS, converter=as_params)
+    tags: tuple[Tag, ...] = ()
+    levels: tuple[FencingLevel, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+    schema: str = ""
+    """`validate-with`, such as `pacemaker-3.9`; empty where unknown."""
+    version: tuple[int, int, int] = field(default=(0, 0, 0), eq=False)
+    """admin_epoch, epoch, num_updates: which state of the cluster's CIB this was; not part of equality."""
+
+    def resource(self, id: str) -> PacemakerResource | None:
+        """Return the primitive of this id, or None."""
+        return next((r for r in self.resources if r.id == id), None)
+
+    def group_of(self, member: str) -> Group | None:
+        """Return the group that holds this primitive, or None."""
+        return next((g for g in self.groups if member in g.members), None)
+
+    def clone_of(self, member: str) -> Clone | None:
+        """Return the clone of this primitive or group, or None."""
+        return next((c for c in self.clones if c.resource == member), None)
+
+    def fencing_devices(self) -> tuple[PacemakerResource, ...]:
+        """Return the stonith primitives."""
+        return tuple(r for r in self.resources if r.agent.startswith("stonith:"))
+
+    def elements(self) -> Iterator[PacemakerResource | Group | Clone | Constraint]:
+        """Yield everything that has an id of its own and can be owned."""
+        yield from self.resources
+        yield from self.groups
+        yield from self.clones
+        yield from self.constraints

@@ -1,0 +1,342 @@
+"""The observed state: what hosts really hold, each thing present, absent or unknown.
+
+Absent may be created; unknown may not: a DRBD secondary can't be read, so what lies on it is unknown
+there and never absent (recording drbd84: "Wrong medium type").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, TypeVar
+
+from hastore.model.drbd import DrbdResource
+from hastore.model.lvm import LvmSettings
+from hastore.model.pacemaker import Cib
+from hastore.model.scsi import InitiatorGroup, Lun
+from hastore.model.values import NO_PARAMS, Params, as_params, field, value
+
+
+@value
+class Absent:
+    """It is known not to be there."""
+
+
+@value
+class Unknown:
+    """It can't be known from here, and why."""
+
+    reason: str
+
+
+ABSENT = Absent()
+T = TypeVar("T")
+Observed: TypeAlias = T | Absent | Unknown
+"""A thing present (itself), absent or unknown."""
+
+
+@value
+class BlockDevice:
+    """A block device as lsblk shows it."""
+
+    path: str
+    size: int
+    """Bytes."""
+    signature: str = ""
+    """What blkid found on it (`ext4`, `LVM2_member`, `drbd`, `dos` ...); empty where it found nothing."""
+    kind: str = "disk"
+    """lsblk's TYPE: disk, part, lvm, loop ..."""
+    mountpoint: str = ""
+    children: tuple[str, ...] = ()
+    """Paths of devices that stand on it."""
+
+    @property
+    def blank(self) -> bool:
+        """True where nothing was found on it and nothing uses it."""
+        return not (self.signature or self.mountpoint or self.children)
+
+
+# -- DRBD ---------------------------------------------------------------------------------------------
+
+
+@value
+class DrbdVolumeState:
+    """One volume of a resource that is up; states in DRBD's words."""
+
+    number: int
+    minor: int
+    disk: str
+    """UpToDate, Inconsistent, Outdated, Consistent, Diskless, Attaching, Negotiating, Failed, DUnknown ..."""
+    peer_disk: str = "DUnknown"
+    replication: str = ""
+    """Established, SyncSource, SyncTarget, PausedSyncS, VerifyS ...; empty while not connected."""
+    done: float | None = None
+    """Of a resync, from 0 to 1."""
+    out_of_sync: int = 0
+    """KiB."""
+    speed: int | None = None
+    """KiB/s of a resync."""
+    seconds_left: int | None = None
+    size: int = 0
+    """Bytes; 0 where not known."""
+
+
+@value
+class DrbdResourceState:
+    """A DRBD resource on one host."""
+
+    name: str
+    config: Observed[DrbdResource] = ABSENT
+    """What the host's configuration files say of it."""
+    up: bool = False
+    role: Literal["Primary", "Secondary", "Unknown"] = "Unknown"
+    peer_role: str = "Unknown"
+    connection: str = ""
+    """Connected, Connecting, StandAlone ...; empty while down."""
+    volumes: tuple[DrbdVolumeState, ...] = ()
+    suspended: bool = False
+    metadata: Mapping[int, bool | None] = field(factory=dict[int, "bool | None"])
+    """Volume number -> has DRBD metadata; None where it could not be told."""
+
+    def volume(self, number: int) -> DrbdVolumeState | None:
+        """Return the volume's state, or None."""
+        return next((v for v in self.volumes if v.number == number), None)
+
+    @property
+    def up_to_date(self) -> bool:
+        """True where it is up and every volume's own disk is UpToDate."""
+        return self.up and bool(self.volumes) and all(v.disk == "UpToDate" for v in self.volumes)
+
+
+@value
+class DrbdState:
+    """DRBD on one host."""
+
+    version: str
+    """Of the kernel module, such as `8.4.11`."""
+    resources: Mapping[str, DrbdResourceState] = field(factory=dict[str, DrbdResourceState])
+    module_loaded: bool = True
+
+
+# -- LVM ----------------------------------------------------------------------------------------------
+
+
+@value
+class LvState:
+    """A logical volume."""
+
+    name: str
+    size: int
+    active: bool = False
+    open: bool = False
+
+
+@value
+class VgState:
+    """A volume group that this host can see."""
+
+    name: str
+    size: int
+    free: int
+    extent_size: int = 4 * 2**20
+    physical_volumes: tuple[str, ...] = ()
+    logical_volumes: Mapping[str, LvState] = field(factory=dict[str, LvState])
+    system_id: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@value
+class LvmState:
+    """LVM on one host. A physical volume of no group has an entry with an empty group name."""
+
+    version: str = ""
+    groups: Mapping[str, VgState] = field(factory=dict[str, VgState])
+    physical_volumes: Mapping[str, str] = field(factory=dict[str, str])
+    """Path -> name of its group, or empty."""
+    settings: LvmSettings = field(factory=LvmSettings)
+
+
+# -- SCST ---------------------------------------------------------------------------------------------
+
+
+@value
+class ScstDeviceState:
+    """A device of SCST as it answers."""
+
+    name: str
+    handler: str
+    path: str = ""
+    attributes: Params = field(default=NO_PARAMS, converter=as_params)
+    """Every readable attribute, the `[key]` mark and trailing newlines taken off."""
+    changed: frozenset[str] = frozenset()
+    """Attributes marked `[key]`: they differ from the default."""
+    size: int = 0
+
+
+@value
+class SessionState:
+    """A live session of a target."""
+
+    initiator: str
+    name: str
+    """The directory's name: the initiator's, or `<initiator>_1` ... for further ones."""
+    ips: tuple[str, ...] = ()
+    group: str = ""
+    """Whose LUNs it was given: a group's name, or empty for the target's own."""
+    active_commands: int = 0
+
+
+@value
+class TargetState:
+    """A target as SCST holds it."""
+
+    iqn: str
+    enabled: bool
+    portals: tuple[str, ...] = ()
+    parameters: Params = field(default=NO_PARAMS, converter=as_params)
+    luns: tuple[Lun, ...] = ()
+    groups: tuple[InitiatorGroup, ...] = ()
+    incoming_users: tuple[str, ...] = ()
+    """Names alone."""
+    sessions: tuple[SessionState, ...] = ()
+    rel_tgt_id: int = 0
+
+
+@value
+class ScstState:
+    """SCST on one host."""
+
+    version: str
+    daemon_running: bool = False
+    """iscsi-scstd; without it there is no iSCSI."""
+    driver_enabled: bool = False
+    devices: Mapping[str, ScstDeviceState] = field(factory=dict[str, ScstDeviceState])
+    """Virtual devices; local SCSI disks of dev_disk are foreign and left out."""
+    targets: Mapping[str, TargetState] = field(factory=dict[str, TargetState])
+    setup_id: str = ""
+
+
+# -- Pacemaker ----------------------------------------------------------------------------------------
+
+
+@value
+class NodeStatus:
+    """A node as Pacemaker sees it."""
+
+    name: str
+    online: bool
+    standby: bool = False
+    maintenance: bool = False
+    pending: bool = False
+    unclean: bool = False
+    dc: bool = False
+
+
+@value
+class ResourceStatus:
+    """One instance of a primitive as Pacemaker sees it."""
+
+    id: str
+    node: str
+    """Where it runs; empty where it is stopped."""
+    role: str
+    """Started, Stopped, Promoted, Unpromoted (older words are translated)."""
+    failed: bool = False
+    managed: bool = True
+    blocked: bool = False
+    orphaned: bool = False
+
+
+@value
+class Failure:
+    """A failed operation that Pacemaker remembers."""
+
+    resource: str
+    node: str
+    operation: str
+    exit_code: int = 1
+    reason: str = ""
+    failcount: int = 0
+
+
+@value
+class PacemakerState:
+    """A cluster as one of its nodes sees it."""
+
+    cib: Cib
+    version: str = ""
+    quorum: bool = True
+    dc: str = ""
+    nodes: Mapping[str, NodeStatus] = field(factory=dict[str, NodeStatus])
+    resources: tuple[ResourceStatus, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    idle: bool = True
+    """No transition is under way, as far as status tells."""
+    node_attributes: Mapping[str, Params] = field(factory=dict[str, Params])
+    """Transient attributes by node (`master-p_drbd_vg1` ...)."""
+    fencing_history: tuple[str, ...] = ()
+    cib_xml: str = ""
+    """The configuration as it was read, for guarded patches."""
+
+    def where(self, resource: str, role: str = "") -> tuple[str, ...]:
+        """Return the nodes where a primitive runs, in this role where one is given."""
+        return tuple(
+            r.node
+            for r in self.resources
+            if r.id == resource and r.node and r.role != "Stopped" and role in ("", r.role)
+        )
+
+
+# -- clients ------------------------------------------------------------------------------------------
+
+
+@value
+class ClientSession:
+    """A session as the initiator sees it."""
+
+    target: str
+    portal: str
+    state: str = "LOGGED_IN"
+    devices: tuple[str, ...] = ()
+    """Such as `sdc`."""
+
+
+@value
+class ClientState:
+    """open-iscsi on one client."""
+
+    iqn: str = ""
+    sessions: tuple[ClientSession, ...] = ()
+    records: tuple[tuple[str, str], ...] = ()
+    """Node records as (target, portal)."""
+    version: str = ""
+
+
+# -- together -----------------------------------------------------------------------------------------
+
+
+@value
+class HostState:
+    """One host: every subsystem it has; ABSENT where it has none, Unknown where it could not be read."""
+
+    name: str
+    blocks: Observed[Mapping[str, BlockDevice]] = ABSENT
+    drbd: Observed[DrbdState] = ABSENT
+    lvm: Observed[LvmState] = ABSENT
+    scst: Observed[ScstState] = ABSENT
+    pacemaker: Observed[PacemakerState] = ABSENT
+    client: Observed[ClientState] = ABSENT
+
+
+@value
+class ClusterState:
+    """Every host that was looked at."""
+
+    hosts: Mapping[str, HostState] = field(factory=dict[str, HostState])
+
+    def pacemaker(self) -> Observed[PacemakerState]:
+        """Return the cluster's state from the node that knows most: one with quorum first, then any."""
+        seen = [h.pacemaker for h in self.hosts.values() if isinstance(h.pacemaker, PacemakerState)]
+        if seen:
+            return max(seen, key=lambda state: (state.quorum, state.cib.version))
+        unknown = [h.pacemaker for h in self.hosts.values() if isinstance(h.pacemaker, Unknown)]
+        return unknown[0] if unknown else ABSENT

@@ -1,0 +1,114 @@
+"""What can be done, as values: each step knows what it needs, what it makes true, and its effect.
+
+A step says nothing of commands: drivers render it. `effect` predicts the state afterwards, so that a
+whole plan can be judged before anything runs. A `Change` is rendered and run; a `Watch` only waits
+until the world is so.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+from hastore.model.state import ClusterState
+
+Subsystem = Literal["block", "drbd", "lvm", "scst", "pacemaker", "client"]
+
+
+@runtime_checkable
+class Step(Protocol):
+    """One thing to be done on one host."""
+
+    subsystem: ClassVar[Subsystem]
+    layer: ClassVar[int]
+    """Its floor in the order of things; see `LAYERS`."""
+
+    @property
+    def host(self) -> str:
+        """The host whose driver does it."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Stable name of the step within a plan, such as `drbd-up:vg1@centos01`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it does, in the imperative, for people."""
+        ...
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """Objects it makes or changes, as `drbd:vg1@centos01` or `drbd:vg1` for all hosts."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Objects that steps of lower layers must have finished with before."""
+        ...
+
+    def requires(self, state: ClusterState) -> str:
+        """Return why it may not run in this state; empty where it may."""
+        ...
+
+    def ensures(self, state: ClusterState) -> bool:
+        """True where what it makes true is known to be so: it is then passed over."""
+        ...
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        """Return the state that is expected afterwards."""
+        ...
+
+
+@runtime_checkable
+class Watch(Step, Protocol):
+    """A step that waits: execution observes until `ensures` holds."""
+
+    @property
+    def deadline(self) -> float:
+        """Seconds until waiting is given up."""
+        ...
+
+    def progress(self, state: ClusterState) -> tuple[float | None, str]:
+        """Return how far it is, from 0 to 1 where known, and a line for people."""
+        ...
+
+    def hopeless(self, state: ClusterState) -> str:
+        """Return why waiting longer is in vain; empty while there is hope."""
+        ...
+
+
+class Layer:
+    """The order of things, from the disk up and down again: one visible table."""
+
+    DRBD_CONFIG = 10
+    DRBD_METADATA = 20
+    DRBD_UP = 30
+    DRBD_FIRST_PRIMARY = 40
+    DRBD_PRIMARY = 45
+    DRBD_SYNC = 50
+    LVM_PV = 60
+    LVM_VG = 65
+    LVM_LV = 70
+    LVM_ACTIVATE = 75
+    # taken down again before Pacemaker gets it
+    LVM_DEACTIVATE = 80
+    DRBD_SECONDARY = 85
+    DRBD_DOWN = 90
+    # directly managed SCST: access control stands before a target is enabled (SCST:scst/README, IMPORTANT)
+    SCST_REMOVE = 95
+    SCST_DEVICE = 100
+    SCST_ATTRIBUTE = 105
+    SCST_TARGET = 110
+    SCST_GROUP = 115
+    SCST_LUN = 120
+    SCST_INITIATOR = 125
+    SCST_PARAMETER = 130
+    SCST_ENABLE = 135
+    SCST_DRIVER = 140
+    CIB = 150
+    CLUSTER = 160
+    CIB_AFTER = 170
+    CLUSTER_AFTER = 180
+    CLIENT_DISCOVER = 200
+    CLIENT_LOGIN = 210

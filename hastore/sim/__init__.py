@@ -1,0 +1,1 @@
+"""Floor 3: hosts that behave: a simulated world behind the same door."""

@@ -1,0 +1,1 @@
+"""Public: the contract suite for drivers and the hypothesis strategies."""
