@@ -1,0 +1,62 @@
+"""A laboratory: simulated storage nodes and clients, ready for hastore to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from hastore.sim import base_programs, invariants
+from hastore.sim.clock import SimClock
+from hastore.sim.host import SimHost
+from hastore.sim.network import Network
+from hastore.sim.world import Node, World
+
+Disks: TypeAlias = Mapping[str, Mapping[str, str | int]]
+"""Node -> device path -> size, as bytes or text such as `20G`."""
+Networks: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Network (the interface's name) -> machine -> its address with prefix length, such as `192.168.100.181/24`."""
+
+
+class Lab:
+    """A world with hosts: `lab.hosts["centos01"]`, `lab.clock`, `lab.world`.
+
+    Storage nodes have DRBD 8.4, LVM, SCST with iscsi-scst and an empty Pacemaker cluster; clients have
+    open-iscsi and multipath.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        disks: Disks | None = None,
+        clients: Sequence[str] = (),
+        networks: Networks | None = None,
+    ) -> None:
+        self.clock = SimClock()
+        self.world = World(self.clock)
+        self.nodes = tuple(nodes)
+        self.clients = tuple(clients)
+        for name in (*nodes, *clients):
+            self._add_machine(name, networks or {})
+        for name in nodes:
+            self._add_storage(self.world.nodes[name], (disks or {}).get(name, {}))
+        for name in clients:
+            self._add_client(self.world.nodes[name])
+        invariants.install(self.world)
+        self.hosts = {name: SimHost(self.world, name) for name in (*nodes, *clients)}
+
+    def _add_machine(self, name: str, networks: Networks) -> None:
+        node = self.world.add_node(name)
+        base_programs.install(node)
+        network = Network(node)
+        node.install("network", network)
+        node.files.add("/etc/hosts", "127.0.0.1 localhost\n")
+        for nic, addresses in networks.items():
+            if name in addresses:
+                ip, _, prefix = addresses[name].partition("/")
+                network.add_address(ip, int(prefix or 24), nic, static=True)
+
+    def _add_storage(self, node: Node, disks: Mapping[str, str | int]) -> None:
+        """Install the storage subsystems, then Pacemaker's (its half of the room adds itself here)."""
+
+    def _add_client(self, node: Node) -> None:
+        """Install the initiator's side (its half of the room adds itself here)."""
