@@ -96,6 +96,8 @@ class DrbdResourceState:
     suspended: bool = False
     metadata: Mapping[int, bool | None] = field(factory=dict[int, "bool | None"])
     """Volume number -> has DRBD metadata; None where it could not be told."""
+    generations: Mapping[int, str] = field(factory=dict[int, str])
+    """Volume number -> the line of `drbdadm get-gi`, readable while the resource is down, too."""
 
     def volume(self, number: int) -> DrbdVolumeState | None:
         """Return the volume's state, or None."""

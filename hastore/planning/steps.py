@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from hastore.model.state import ClusterState
+from hastore.model.values import value
 
 Subsystem = Literal["block", "drbd", "lvm", "scst", "pacemaker", "client"]
 
@@ -20,7 +21,9 @@ class Step(Protocol):
 
     subsystem: ClassVar[Subsystem]
     layer: ClassVar[int]
-    """Its floor in the order of things; see `LAYERS`."""
+    """Its place in the order of things; see `Layer`."""
+    fresh: ClassVar[bool]
+    """True where it decides by what was observed just before: it never shares a batch with what it follows."""
 
     @property
     def host(self) -> str:
@@ -29,7 +32,7 @@ class Step(Protocol):
 
     @property
     def key(self) -> str:
-        """Stable name of the step within a plan, such as `drbd-up:vg1@centos01`."""
+        """Stable name of the step within a plan, such as `up drbd:vg1@centos01`."""
         ...
 
     @property
@@ -78,12 +81,48 @@ class Watch(Step, Protocol):
         ...
 
 
+@value
+class HostStep:
+    """The usual answers of a step on one object of one host."""
+
+    subsystem: ClassVar[Subsystem]
+    layer: ClassVar[int]
+    fresh: ClassVar[bool] = False
+    verb: ClassVar[str]
+    host: str
+
+    @property
+    def subject(self) -> str:
+        """Reference of the object it is about, without the host: `drbd:vg1`."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """Make the name from verb, object and host."""
+        return f"{self.verb} {self.subject}@{self.host}"
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """Touch the object on this host alone."""
+        return frozenset({f"{self.subject}@{self.host}"})
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Need what earlier steps did to the object on this host."""
+        return self.touches
+
+    def requires(self, state: ClusterState) -> str:
+        """Ask only that the host is known."""
+        return "" if self.host in state.hosts else f"{self.host} was not looked at"
+
+
 class Layer:
     """The order of things, from the disk up and down again: one visible table."""
 
     DRBD_CONFIG = 10
     DRBD_METADATA = 20
     DRBD_UP = 30
+    DRBD_CONNECT = 35
     DRBD_FIRST_PRIMARY = 40
     DRBD_PRIMARY = 45
     DRBD_SYNC = 50

@@ -1,0 +1,261 @@
+"""Steps on LVM: physical volumes, volume groups, logical volumes, activation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from hastore.model.lvm import LogicalVolume
+from hastore.model.names import parse_size
+from hastore.model.state import ClusterState, LvmState, LvState, VgState
+from hastore.model.values import value
+from hastore.planning.evolve import host_of, lvm_on, put, vg_on, with_lvm, with_vg
+from hastore.planning.steps import HostStep, Layer, Subsystem
+
+
+def lv_size(size: str, group: VgState) -> int:
+    """Return bytes for an LV's size in a group, rounded up to extents: `20G`, `100%VG`, `50%FREE`."""
+    share, percent, whole = size.partition("%")
+    if not percent:
+        wanted = parse_size(size)
+        return -(-wanted // group.extent_size) * group.extent_size
+    base = group.free if whole.upper() == "FREE" else group.size
+    return int(float(share) / 100 * base) // group.extent_size * group.extent_size
+
+
+@value
+class _LvmStep(HostStep):
+    subsystem: ClassVar[Subsystem] = "lvm"
+
+    def requires(self, state: ClusterState) -> str:
+        if not isinstance(host_of(state, self.host).lvm, LvmState):
+            return f"LVM on {self.host} is not known"
+        return super().requires(state)
+
+
+@value
+class CreatePv(_LvmStep):
+    """Make a blank device a physical volume."""
+
+    layer: ClassVar[int] = Layer.LVM_PV
+    fresh: ClassVar[bool] = True
+    verb: ClassVar[str] = "create"
+    path: str
+    on: str = ""
+    """Reference of what carries the device, such as `drbd:vg1`."""
+
+    @property
+    def subject(self) -> str:
+        return f"pv:{self.path}"
+
+    @property
+    def title(self) -> str:
+        return f"make {self.path} a physical volume"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.touches | ({self.on} if self.on else frozenset())
+
+    def ensures(self, state: ClusterState) -> bool:
+        return self.path in lvm_on(state, self.host).physical_volumes
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        volumes = put(lvm_on(state, self.host).physical_volumes, self.path, "")
+        return with_lvm(state, self.host, physical_volumes=volumes)
+
+
+@value
+class CreateVg(_LvmStep):
+    """Make a volume group of physical volumes."""
+
+    layer: ClassVar[int] = Layer.LVM_VG
+    verb: ClassVar[str] = "create"
+    group: str
+    paths: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        return f"vg:{self.group}"
+
+    @property
+    def title(self) -> str:
+        return f"make volume group {self.group} of {', '.join(self.paths)}"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.touches | {f"pv:{path}@{self.host}" for path in self.paths}
+
+    def ensures(self, state: ClusterState) -> bool:
+        return vg_on(state, self.host, self.group) is not None
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        """Sizes are known to the host alone; they are 0 until it was asked."""
+        lvm = lvm_on(state, self.host)
+        owned = {**lvm.physical_volumes, **dict.fromkeys(self.paths, self.group)}
+        state = with_lvm(state, self.host, physical_volumes=owned)
+        return with_vg(state, self.host, VgState(self.group, size=0, free=0, physical_volumes=self.paths))
+
+
+@value
+class ExtendVg(_LvmStep):
+    """Add a physical volume to a volume group."""
+
+    layer: ClassVar[int] = Layer.LVM_VG
+    verb: ClassVar[str] = "extend"
+    group: str
+    path: str
+
+    @property
+    def subject(self) -> str:
+        return f"vg:{self.group}"
+
+    @property
+    def title(self) -> str:
+        return f"add {self.path} to volume group {self.group}"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.touches | {f"pv:{self.path}@{self.host}"}
+
+    def ensures(self, state: ClusterState) -> bool:
+        group = vg_on(state, self.host, self.group)
+        return group is not None and self.path in group.physical_volumes
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        group = vg_on(state, self.host, self.group)
+        if group is None:
+            return state
+        owned = put(lvm_on(state, self.host).physical_volumes, self.path, self.group)
+        state = with_lvm(state, self.host, physical_volumes=owned)
+        return with_vg(state, self.host, attrs.evolve(group, physical_volumes=(*group.physical_volumes, self.path)))
+
+
+@value
+class CreateLv(_LvmStep):
+    """Cut a logical volume from a group."""
+
+    layer: ClassVar[int] = Layer.LVM_LV
+    verb: ClassVar[str] = "create"
+    group: str
+    volume: LogicalVolume
+
+    @property
+    def subject(self) -> str:
+        return f"lv:{self.group}/{self.volume.name}"
+
+    @property
+    def title(self) -> str:
+        return f"cut logical volume {self.group}/{self.volume.name} of {self.volume.size}"
+
+    @property
+    def touches(self) -> frozenset[str]:
+        return frozenset({f"{self.subject}@{self.host}", f"vg:{self.group}@{self.host}"})
+
+    def requires(self, state: ClusterState) -> str:
+        if not self.volume.size:
+            return f"{self.group}/{self.volume.name} is not there and the stack gives no size to create it with"
+        return super().requires(state)
+
+    def ensures(self, state: ClusterState) -> bool:
+        group = vg_on(state, self.host, self.group)
+        return group is not None and self.volume.name in group.logical_volumes
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        group = vg_on(state, self.host, self.group) or VgState(self.group, size=0, free=0)
+        size = lv_size(self.volume.size, group) if self.volume.size else 0
+        volume = LvState(self.volume.name, size, active=True)
+        left = max(0, group.free - size)
+        made = attrs.evolve(group, free=left, logical_volumes=put(group.logical_volumes, volume.name, volume))
+        return with_vg(state, self.host, made)
+
+
+@value
+class ExtendLv(_LvmStep):
+    """Grow a logical volume to a size in bytes."""
+
+    layer: ClassVar[int] = Layer.LVM_LV
+    verb: ClassVar[str] = "extend"
+    group: str
+    name: str
+    size: int
+
+    @property
+    def subject(self) -> str:
+        return f"lv:{self.group}/{self.name}"
+
+    @property
+    def title(self) -> str:
+        return f"grow logical volume {self.group}/{self.name} to {self.size} bytes"
+
+    def requires(self, state: ClusterState) -> str:
+        group = vg_on(state, self.host, self.group)
+        volume = group.logical_volumes.get(self.name) if group else None
+        if group is None or volume is None:
+            return f"{self.group}/{self.name} is not known on {self.host}"
+        if self.size - volume.size > group.free:
+            return f"{self.group} has {group.free} bytes free, {self.size - volume.size} are needed"
+        return super().requires(state)
+
+    def ensures(self, state: ClusterState) -> bool:
+        group = vg_on(state, self.host, self.group)
+        return (
+            group is not None
+            and self.name in group.logical_volumes
+            and group.logical_volumes[self.name].size >= self.size
+        )
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        group = vg_on(state, self.host, self.group)
+        if group is None or self.name not in group.logical_volumes:
+            return state
+        volume = group.logical_volumes[self.name]
+        grown = attrs.evolve(volume, size=self.size)
+        free = group.free - (self.size - volume.size)
+        return with_vg(
+            state,
+            self.host,
+            attrs.evolve(group, free=free, logical_volumes=put(group.logical_volumes, self.name, grown)),
+        )
+
+
+@value
+class ActivateVg(_LvmStep):
+    """Activate every logical volume of a group here."""
+
+    layer: ClassVar[int] = Layer.LVM_ACTIVATE
+    verb: ClassVar[str] = "activate"
+    active: ClassVar[bool] = True
+    group: str
+
+    @property
+    def subject(self) -> str:
+        return f"vg:{self.group}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.verb} volume group {self.group}"
+
+    def ensures(self, state: ClusterState) -> bool:
+        group = vg_on(state, self.host, self.group)
+        return group is not None and all(lv.active is self.active for lv in group.logical_volumes.values())
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        group = vg_on(state, self.host, self.group)
+        if group is None:
+            return state
+        volumes = {name: attrs.evolve(lv, active=self.active) for name, lv in group.logical_volumes.items()}
+        return with_vg(state, self.host, attrs.evolve(group, logical_volumes=volumes))
+
+
+@value
+class DeactivateVg(ActivateVg):
+    """Deactivate every logical volume of a group here, so that what carries it can be let go."""
+
+    layer: ClassVar[int] = Layer.LVM_DEACTIVATE
+    verb: ClassVar[str] = "deactivate"
+    active: ClassVar[bool] = False
+
+    def ensures(self, state: ClusterState) -> bool:
+        """A group that can't be seen here is not active here."""
+        return vg_on(state, self.host, self.group) is None or super().ensures(state)
