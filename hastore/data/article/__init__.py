@@ -1,0 +1,1 @@
+"""The article's cluster, as its configuration files say it."""
