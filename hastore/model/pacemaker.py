@@ -2,11 +2,16 @@
 
 Words are Pacemaker's own (`promotable clone`, `Promoted`), whatever the dialect called them. What a value
 does not know it keeps: `Foreign` holds XML as it stood, in its place among its siblings.
+
+Ids of nvsets, nvpairs and operations are XML's own affair: values remember those that differ from the usual
+pattern (fields `ids`, `Op.id`), so that they can be written again, but two values that differ in them alone are
+equal. So are two `Cib`s that list the same things in another order: sections of a CIB are sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from hastore.model.values import NO_PARAMS, Params, as_params, field, value
@@ -16,6 +21,14 @@ Action = Literal["", "start", "stop", "promote", "demote"]
 
 INFINITY = "INFINITY"
 """Pacemaker's score without bound (1,000,000)."""
+
+PROMOTABLE = "promotable"
+"""The meta attribute behind `Clone.promotable`; `Clone.meta` holds it only where it says something unusual."""
+
+
+def _unordered(items: Iterable[object]) -> frozenset[tuple[object, int]]:
+    """Key for comparing a section of the CIB, where order means nothing."""
+    return frozenset(Counter(items).items())
 
 
 @value
@@ -28,6 +41,8 @@ class Foreign:
     """Path of the section below <configuration>, such as `resources`, or the id of the element it stands in."""
     tag: str = ""
     id: str = ""
+    index: int = field(default=-1, eq=False)
+    """Its place among its siblings, counted from 0; -1 for the end."""
 
 
 @value
@@ -42,8 +57,10 @@ class Op:
     """Further attributes of the element: `on-fail`, `start-delay`, `enabled` ..."""
     attributes: Params = field(default=NO_PARAMS, converter=as_params)
     """Instance attributes of the operation, such as `depth` (crmsh stores it so)."""
-    id: str = ""
+    id: str = field(default="", eq=False)
     """Its id in the CIB; empty for the usual `<resource>-<name>-<interval>`."""
+    ids: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
+    """Unusual ids of what it holds; see `PacemakerResource.ids`."""
 
 
 @value
@@ -66,6 +83,11 @@ class PacemakerResource:
     template: str = ""
     utilization: Params = field(default=NO_PARAMS, converter=as_params)
     description: str = ""
+    ids: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
+    """Ids that differ from the usual: nvset (`instance_attributes`) or nvpair (`instance_attributes/ip`) -> id.
+
+    An empty nvset that stands in the CIB is remembered by its entry alone.
+    """
 
     @property
     def agent_type(self) -> str:
@@ -81,6 +103,7 @@ class Group:
     members: tuple[str, ...]
     meta: Params = field(default=NO_PARAMS, converter=as_params)
     description: str = ""
+    ids: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
 
 
 @value
@@ -97,6 +120,7 @@ class Clone:
     meta: Params = field(default=NO_PARAMS, converter=as_params)
     form: Literal["clone", "master"] = "clone"
     description: str = ""
+    ids: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
 
 
 @value
@@ -148,6 +172,9 @@ class ClusterNode:
     id: str = ""
     attributes: Params = field(default=NO_PARAMS, converter=as_params)
     type: str = ""
+    utilization: Params = field(default=NO_PARAMS, converter=as_params)
+    description: str = ""
+    ids: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
 
 
 @value
@@ -165,7 +192,13 @@ class FencingLevel:
     target: str
     index: int
     devices: tuple[str, ...]
-    id: str = ""
+    id: str = field(default="", eq=False)
+    """Its id in the CIB; empty for the usual `fl-<target>-<index>`."""
+
+    @property
+    def xml_id(self) -> str:
+        """Return the id it has, or gets, in the CIB."""
+        return self.id or f"fl-{self.target}-{self.index}"
 
 
 Constraint: TypeAlias = Location | Colocation | Order
@@ -175,22 +208,28 @@ Constraint: TypeAlias = Location | Colocation | Order
 class Cib:
     """A whole Pacemaker configuration, without status."""
 
-    nodes: tuple[ClusterNode, ...] = ()
-    resources: tuple[PacemakerResource, ...] = ()
-    groups: tuple[Group, ...] = ()
-    clones: tuple[Clone, ...] = ()
-    constraints: tuple[Constraint, ...] = ()
+    nodes: tuple[ClusterNode, ...] = field(default=(), eq=_unordered)
+    resources: tuple[PacemakerResource, ...] = field(default=(), eq=_unordered)
+    groups: tuple[Group, ...] = field(default=(), eq=_unordered)
+    clones: tuple[Clone, ...] = field(default=(), eq=_unordered)
+    constraints: tuple[Constraint, ...] = field(default=(), eq=_unordered)
     properties: Params = field(default=NO_PARAMS, converter=as_params)
     """Cluster properties of the first property set (`cib-bootstrap-options`)."""
     resource_defaults: Params = field(default=NO_PARAMS, converter=as_params)
     operation_defaults: Params = field(default=NO_PARAMS, converter=as_params)
-    tags: tuple[Tag, ...] = ()
-    levels: tuple[FencingLevel, ...] = ()
-    foreign: tuple[Foreign, ...] = ()
+    tags: tuple[Tag, ...] = field(default=(), eq=_unordered)
+    levels: tuple[FencingLevel, ...] = field(default=(), eq=_unordered)
+    foreign: tuple[Foreign, ...] = field(default=(), eq=_unordered)
     schema: str = ""
     """`validate-with`, such as `pacemaker-3.9`; empty where unknown."""
     version: tuple[int, int, int] = field(default=(0, 0, 0), eq=False)
     """admin_epoch, epoch, num_updates: which state of the cluster's CIB this was; not part of equality."""
+    header: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
+    """Further attributes of <cib>, which the cluster writes itself (`crm_feature_set`, `update-origin` ...)."""
+    places: tuple[str, ...] = field(default=(), eq=False)
+    """Ids below <resources> in the order they stood there; what is not named here comes after them."""
+    ids: Params = field(default=NO_PARAMS, converter=as_params, eq=False)
+    """Unusual ids: `crm_config`, `rsc_defaults`, `op_defaults` (their nvset) or `crm_config/<name>` (an nvpair)."""
 
     def resource(self, id: str) -> PacemakerResource | None:
         """Return the primitive of this id, or None."""
@@ -203,6 +242,13 @@ class Cib:
     def clone_of(self, member: str) -> Clone | None:
         """Return the clone of this primitive or group, or None."""
         return next((c for c in self.clones if c.resource == member), None)
+
+    def roots(self) -> tuple[str, ...]:
+        """Return ids of the primitives, groups and clones that stand in no other, in their order in the CIB."""
+        inside = {member for g in self.groups for member in g.members} | {c.resource for c in self.clones}
+        known = [*(r.id for r in self.resources), *(g.id for g in self.groups), *(c.id for c in self.clones)]
+        free = dict.fromkeys(id for id in known if id not in inside)
+        return (*(place for place in self.places if place in free), *(id for id in free if id not in self.places))
 
     def fencing_devices(self) -> tuple[PacemakerResource, ...]:
         """Return the stonith primitives."""
