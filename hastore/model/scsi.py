@@ -78,4 +78,5 @@ class Vip:
 
     ip: str = field(validator=lambda _self, _field, address: check_ip(address))
     prefix: int = 24
+    """Bits of its network; 0 where nobody says and the agent takes it from the routing table."""
     nic: str = ""
