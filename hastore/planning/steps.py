@@ -20,10 +20,13 @@ class Step(Protocol):
     """One thing to be done on one host."""
 
     subsystem: ClassVar[Subsystem]
-    layer: ClassVar[int]
-    """Its place in the order of things; see `Layer`."""
     fresh: ClassVar[bool]
     """True where it decides by what was observed just before: it never shares a batch with what it follows."""
+
+    @property
+    def layer(self) -> int:
+        """Its place in the order of things; see `Layer`."""
+        ...
 
     @property
     def host(self) -> str:
@@ -86,7 +89,6 @@ class HostStep:
     """The usual answers of a step on one object of one host."""
 
     subsystem: ClassVar[Subsystem]
-    layer: ClassVar[int]
     fresh: ClassVar[bool] = False
     verb: ClassVar[str]
     host: str

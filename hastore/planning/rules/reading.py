@@ -1,0 +1,178 @@
+"""Questions that several rules and fixes ask of a stack, answered in one place.
+
+A Pacemaker resource says what it serves (`serves="vip:192.168.100.180"`) or holds all its parameters;
+both are read alike here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hastore.model.drbd import DrbdResource
+from hastore.model.lvm import VolumeGroup
+from hastore.model.pacemaker import Cib, PacemakerResource
+from hastore.model.scsi import ScstDevice, Target
+from hastore.model.stack import StorageStack
+from hastore.model.values import Params, as_params, field, value
+
+NO_CIB: Final = Cib()
+TARGET_AGENTS: Final = frozenset({"SCSTTarget", "iSCSITarget"})
+LUN_AGENTS: Final = frozenset({"SCSTLun", "iSCSILogicalUnit"})
+LVM_AGENTS: Final = frozenset({"LVM", "LVM-activate"})
+VIP_AGENTS: Final = frozenset({"IPaddr2", "IPaddr"})
+TRUE_WORDS: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
+
+
+def is_true(word: str) -> bool:
+    """Return whether Pacemaker, its agents, corosync or SCST read the word as true."""
+    return word.strip().lower() in TRUE_WORDS
+
+
+def cib_of(stack: StorageStack) -> Cib:
+    """Return the stack's CIB; an empty one where Pacemaker is not part of it."""
+    return stack.pacemaker or NO_CIB
+
+
+def of_type(stack: StorageStack, *types: str) -> tuple[PacemakerResource, ...]:
+    """Return the primitives whose agent is one of these, whatever its provider."""
+    return tuple(r for r in cib_of(stack).resources if r.agent_type in types)
+
+
+def scst_agents(stack: StorageStack) -> tuple[PacemakerResource, ...]:
+    """Return the primitives of the scst-ocf family, the article's."""
+    return of_type(stack, "SCSTTarget", "SCSTLun")
+
+
+def served(resource: PacemakerResource, kind: str) -> str:
+    """Return the name of the object of this kind that a primitive serves, or an empty text."""
+    return resource.serves.removeprefix(f"{kind}:") if resource.serves.startswith(f"{kind}:") else ""
+
+
+def address_of(resource: PacemakerResource) -> str:
+    """Return the address of an IPaddr2 or portblock primitive."""
+    return resource.params.get("ip", "") or served(resource, "vip")
+
+
+def group_name_of(resource: PacemakerResource) -> str:
+    """Return the volume group of an LVM or LVM-activate primitive."""
+    return resource.params.get("vgname", resource.params.get("volgrpname", "")) or served(resource, "vg")
+
+
+def portblocks(stack: StorageStack, action: str) -> tuple[PacemakerResource, ...]:
+    """Return the portblock primitives that `block` or `unblock`."""
+    return tuple(r for r in of_type(stack, "portblock") if r.params.get("action") == action)
+
+
+def target_of(stack: StorageStack, resource: PacemakerResource) -> Target | None:
+    """Return the target that a target's primitive serves, or None."""
+    return stack.target(served(resource, "target") or resource.params.get("iqn", ""))
+
+
+@value
+class Export:
+    """A device that a LUN's primitive puts on the network."""
+
+    resource: PacemakerResource
+    device: str
+    target: str
+    handler: str
+    attributes: Params = field(converter=as_params)
+    """What the device is asked to be, from the stack's device and from the primitive's `additional_parameters`."""
+
+
+def words(text: str) -> dict[str, str]:
+    """Read `key=value key=value`, as the agents' `additional_parameters` write it."""
+    return {key: content for key, _, content in (word.partition("=") for word in text.split())}
+
+
+def exports(stack: StorageStack) -> Iterator[Export]:
+    """Yield what each LUN primitive exports."""
+    for resource in of_type(stack, *LUN_AGENTS):
+        iqn, _, number = served(resource, "lun").rpartition("/")
+        iqn = iqn or resource.params.get("target_iqn", "")
+        device = device_shown(stack, iqn, number) or stack.device(resource.params.get("device_name", ""))
+        own = words(resource.params.get("additional_parameters", ""))
+        yield Export(
+            resource,
+            device.name if device else resource.params.get("device_name", resource.id),
+            iqn,
+            device.handler if device else resource.params.get("handler", "vdisk_fileio"),
+            {**(device.attributes if device else {}), **own},
+        )
+
+
+def device_shown(stack: StorageStack, iqn: str, number: str) -> ScstDevice | None:
+    """Return the device that a target shows under a LUN, or None."""
+    target = stack.target(iqn)
+    if target is None or not number.isdigit():
+        return None
+    return next((stack.device(lun.device) for _, lun in target.all_luns() if lun.number == int(number)), None)
+
+
+def devices_asked(stack: StorageStack) -> Iterator[tuple[str, str, Params]]:
+    """Yield (name, handler, attributes) of every SCST device, whoever makes it."""
+    exported = {export.device: export for export in exports(stack)}
+    for device in stack.devices:
+        export = exported.pop(device.name, None)
+        yield device.name, device.handler, export.attributes if export else device.attributes
+    for export in exported.values():
+        yield export.device, export.handler, export.attributes
+
+
+def node_names(stack: StorageStack) -> tuple[str, ...]:
+    """Return the cluster's nodes: those of the stack, else those that the CIB names."""
+    return stack.node_names or tuple(node.name for node in cib_of(stack).nodes)
+
+
+def replicated(stack: StorageStack) -> tuple[str, ...]:
+    """Return what DRBD replicates, as `drbd:<name>` or `primitive:<id>` where only the CIB knows of it."""
+    named = tuple(f"drbd:{resource.name}" for resource in stack.drbd)
+    agents = (r for r in cib_of(stack).resources if r.agent == "ocf:linbit:drbd")
+    return named or tuple(f"primitive:{r.id}" for r in agents)
+
+
+def pacemaker_runs_drbd(stack: StorageStack) -> bool:
+    """Return whether Pacemaker promotes DRBD here."""
+    return any(r.agent == "ocf:linbit:drbd" for r in cib_of(stack).resources)
+
+
+def fencing_works(stack: StorageStack) -> bool:
+    """Return whether the configuration can fence at all: switched on, and a device is there."""
+    cib = cib_of(stack)
+    enabled = cib.properties.get("fencing-enabled", cib.properties.get("stonith-enabled", "true"))
+    return is_true(enabled) and bool(cib.fencing_devices())
+
+
+def fencing_policy(resource: DrbdResource) -> str:
+    """Return DRBD's `fencing`: in `disk` with 8.4, in `net` with 9; `dont-care` is its default."""
+    return resource.disk.get("fencing", resource.net.get("fencing", "dont-care"))
+
+
+def has_quorum_of_its_own(resource: DrbdResource) -> bool:
+    """Return whether DRBD 9 itself keeps quorum over three or more hosts, the alternative to fencing."""
+    return len(resource.hosts) >= 3 and resource.options.get("quorum", "off") not in ("off", "1")
+
+
+def backing_disks(stack: StorageStack) -> Iterator[tuple[DrbdResource, str]]:
+    """Yield every disk that DRBD replicates, with its resource."""
+    for resource in stack.drbd:
+        disks = {v.disk_on(node) for v in resource.volumes for node in resource.nodes or ("",)}
+        for disk in sorted(disks):
+            yield resource, disk
+
+
+def groups_on_drbd(stack: StorageStack) -> tuple[VolumeGroup, ...]:
+    """Return the volume groups that stand on DRBD."""
+    return tuple(g for g in stack.volume_groups if stack.drbd_under(g))
+
+
+def seconds(text: str) -> float:
+    """Read a time as Pacemaker writes it (`20`, `20s`, `500ms`, `2min`); -1 where it is none."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(digits) :].strip().lower()
+    factors = {"": 1, "s": 1, "sec": 1, "ms": 0.001, "msec": 0.001, "m": 60, "min": 60, "h": 3600, "hr": 3600}
+    try:
+        return float(digits) * factors[unit]
+    except (ValueError, KeyError):
+        return -1
