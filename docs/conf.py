@@ -15,7 +15,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.doctest",
     "sphinx.ext.viewcode",
     "plain_docstrings",
 ]
@@ -49,8 +48,6 @@ nitpick_ignore_regex = [
     ),
 ]
 default_role = "code"
-doctest_test_doctest_blocks = "default"
-doctest_global_setup = "import hastore"
 
 html_theme = "furo"
 html_title = "hastore"
