@@ -20,6 +20,8 @@ class Step(Protocol):
     """One thing to be done on one host."""
 
     subsystem: ClassVar[Subsystem]
+    observable: ClassVar[bool]
+    """False where no look from outside tells whether it was done: such a step is never passed over."""
     fresh: ClassVar[bool]
     """True where it decides by what was observed just before: it never shares a batch with what it follows."""
 
@@ -75,6 +77,11 @@ class Watch(Step, Protocol):
         """Seconds until waiting is given up."""
         ...
 
+    @property
+    def patience(self) -> float:
+        """Seconds between two looks, at most."""
+        ...
+
     def progress(self, state: ClusterState) -> tuple[float | None, str]:
         """Return how far it is, from 0 to 1 where known, and a line for people."""
         ...
@@ -89,6 +96,7 @@ class HostStep:
     """The usual answers of a step on one object of one host."""
 
     subsystem: ClassVar[Subsystem]
+    observable: ClassVar[bool] = True
     fresh: ClassVar[bool] = False
     verb: ClassVar[str]
     host: str

@@ -98,6 +98,7 @@ class AwaitCluster(_ClusterStep):
     prefer: Params = field(default=NO_PARAMS, converter=as_params)
     """Group or clone -> the node it must be on in the end; empty for wherever the cluster puts it."""
     deadline: float = 600.0
+    patience: float = 1.0
 
     @property
     def title(self) -> str:

@@ -69,13 +69,13 @@ class AdjustDrbd(_ResourceStep):
 
     layer: ClassVar[int] = Layer.DRBD_UP
     verb: ClassVar[str] = "adjust"
+    observable: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
         return f"let DRBD resource {self.resource.name} take its changed configuration"
 
     def ensures(self, state: ClusterState) -> bool:
-        """Nothing tells from outside whether the kernel took it: it follows a changed file, and only that."""
         return not self.now(state).up
 
     def effect(self, state: ClusterState) -> ClusterState:
@@ -179,6 +179,7 @@ class AwaitConnection(_ResourceStep):
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "connected"
     deadline: float = 60.0
+    patience: float = 1.0
 
     @property
     def title(self) -> str:
@@ -298,6 +299,7 @@ class AwaitSync(_ResourceStep):
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "sync"
     deadline: float = 7 * 24 * 3600.0
+    patience: float = 10.0
 
     @property
     def title(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
@@ -56,6 +57,14 @@ class CreatePv(_LvmStep):
     @property
     def needs(self) -> frozenset[str]:
         return self.touches | ({self.on} if self.on else frozenset())
+
+    def requires(self, state: ClusterState) -> str:
+        blocks = host_of(state, self.host).blocks
+        device = blocks.get(self.path) if isinstance(blocks, Mapping) else None
+        if device is not None and not device.blank:
+            found = device.signature or device.mountpoint or ", ".join(device.children)
+            return f"{self.path} on {self.host} is not blank ({found}); wipe it by hand if it may go"
+        return super().requires(state)
 
     def ensures(self, state: ClusterState) -> bool:
         return self.path in lvm_on(state, self.host).physical_volumes

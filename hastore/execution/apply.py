@@ -1,0 +1,221 @@
+"""Apply a schedule: wave by wave, a batch a host, observed again after each, stopped at the first doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+
+from hastore.drivers.base import Verdict
+from hastore.execution.clock import Clock
+from hastore.execution.journal import Journal, Redactor
+from hastore.execution.report import ApplyReport, StepReport
+from hastore.execution.secrets import resolve_operations, revealed_in
+from hastore.execution.session import HostSession, observe_all, side_by_side
+from hastore.hosts.operations import Operation, Outcome
+from hastore.model.errors import ConnectError, OutcomeUnknown, StepFailed
+from hastore.model.events import Event, EventKind
+from hastore.model.state import ClusterState
+from hastore.model.values import value
+from hastore.planning.serving import serves
+from hastore.planning.steps import Step, Watch
+
+STALE_TRIES = 5
+"""How often a patch is made anew when the cluster moved under it: status changes count as moves, too."""
+
+OnEvent = Callable[[Event], None]
+
+
+@value(eq=False)
+class Setting:
+    """What applying needs besides the schedule: hosts, time, and where to tell of it."""
+
+    sessions: tuple[HostSession, ...]
+    clock: Clock
+    journal: Journal
+    on_event: OnEvent
+    executor: Executor | None = None
+
+    def observe(self) -> ClusterState:
+        """Look at every host."""
+        return observe_all(self.sessions, self.executor)
+
+    def session(self, host: str) -> HostSession:
+        """Return the session with a host; raise ConnectError where there is none."""
+        found = next((s for s in self.sessions if s.name == host), None)
+        if found is None:
+            msg = "no such host is connected"
+            raise ConnectError(msg, host=host)
+        return found
+
+
+def apply_waves(
+    waves: Iterable[Sequence[Step]], setting: Setting, state: ClusterState, *, locked: Sequence[str] = ()
+) -> ApplyReport:
+    """Do the waves' steps and return the report.
+
+    Holds the advisory lock `hastore` on the `locked` hosts meanwhile. Raises StepFailed or OutcomeUnknown
+    at the first step that was refused or whose outcome nobody knows; what ran before stands, and planning
+    again from there comes to the same end.
+    """
+    with ExitStack() as locks:
+        for host in sorted(locked):
+            locks.enter_context(setting.session(host).host.hold("hastore"))
+        return _Application(setting, state).run(waves)
+
+
+class _Application:
+    """One run over the waves."""
+
+    def __init__(self, setting: Setting, state: ClusterState) -> None:
+        self.setting = setting
+        self.state = state
+        self.began = setting.clock.now
+        self.steps: list[StepReport] = []
+        self.stall: float | None = None
+        self.redactor = Redactor()
+
+    def run(self, waves: Iterable[Sequence[Step]]) -> ApplyReport:
+        for number, wave in enumerate(waves, start=1):
+            self.tell("wave-started", f"wave {number}: {len(wave)} steps")
+            for step in wave:
+                if isinstance(step, Watch):
+                    self.wait(step)
+            self.change([step for step in wave if not isinstance(step, Watch)])
+        self.tell("done", f"{sum(s.result == 'done' for s in self.steps)} steps done")
+        return ApplyReport(tuple(self.steps), self.setting.clock.now - self.began, self.stall, None, self.state)
+
+    # -- changing -------------------------------------------------------------------------------------
+
+    def change(self, steps: Sequence[Step]) -> None:
+        """Do the steps of a wave that change something: a batch a host, then look and verify."""
+        todo = [step for step in steps if not self.already(step)]
+        tries = 0
+        while todo:
+            for step in todo:
+                self.check(step)
+            hosts = list(dict.fromkeys(step.host for step in todo))
+            batches = [(host, [step for step in todo if step.host == host]) for host in hosts]
+            verdicts: dict[str, Verdict] = {}
+            for answered in side_by_side(self.perform, batches, self.setting.executor):
+                verdicts |= answered
+            self.state = self.setting.observe()
+            tries += 1
+            todo = [step for step in todo if self.settle(step, verdicts[step.key], tries)]
+
+    def perform(self, batch: tuple[str, list[Step]]) -> dict[str, Verdict]:
+        """Perform one host's steps in one round trip and judge each."""
+        host, steps = batch
+        session = self.setting.session(host)
+        rendered = [(step, session.driver(step.subsystem).render(step, self.state)) for step in steps]
+        operations = resolve_operations([op for _, ops in rendered for op in ops])
+        self.redactor.learn(revealed_in(operations))
+        for step, ops in rendered:
+            self.tell("step-started", step.title, step)
+            self.setting.journal.write("step", step=step.key, host=host, operations=[str(op) for op in ops])
+        outcomes = session.host.perform(operations, on_outcome=lambda _, outcome: self.note(host, outcome))
+        verdicts: dict[str, Verdict] = {}
+        place = 0
+        for step, ops in rendered:
+            mine = tuple(outcomes[place : place + len(ops)])
+            place += len(ops)
+            verdicts[step.key] = session.driver(step.subsystem).judge(step, mine)
+        return verdicts
+
+    def settle(self, step: Step, verdict: Verdict, tries: int) -> bool:
+        """Take a verdict together with what is now seen; return True where the step must be done anew."""
+        reason = self.redactor.clean(verdict.reason)
+        seen = step.observable and step.ensures(self.state)
+        if verdict.result == "stale" and not seen and tries < STALE_TRIES:
+            self.tell("waiting", f"{step.title}: the cluster moved in between, once more", step)
+            return True
+        if verdict.result == "done" and (seen or not step.observable):
+            self.finish(step, "done")
+            return False
+        if verdict.result == "unknown" and seen:
+            self.finish(step, "done", "the report was lost, but it is seen to be done")
+            return False
+        if verdict.result == "unknown":
+            self.finish(step, "unknown", reason)
+            msg = f"{step.title} on {step.host}: nobody can say whether it happened ({reason}); look, then plan again"
+            raise OutcomeUnknown(msg)
+        why = reason or "the host said it was done, and looking does not show it"
+        self.finish(step, "refused", why)
+        msg = f"{step.title} on {step.host}: {why}"
+        raise StepFailed(msg)
+
+    def already(self, step: Step) -> bool:
+        if step.observable and step.ensures(self.state):
+            self.finish(step, "already so")
+            return True
+        return False
+
+    def check(self, step: Step) -> None:
+        """Ask once more, of what was just observed, whether the step may run."""
+        reason = step.requires(self.state)
+        if reason:
+            self.finish(step, "refused", reason)
+            msg = f"{step.title} on {step.host}: {reason}"
+            raise StepFailed(msg)
+
+    # -- waiting --------------------------------------------------------------------------------------
+
+    def wait(self, step: Watch) -> None:
+        """Look until the step's end is there; measure meanwhile for how long storage is not served."""
+        clock = self.setting.clock
+        began = last = clock.now
+        pause = 0.25
+        moved = False
+        self.tell("waiting", step.title, step)
+        while not step.ensures(self.state):
+            hopeless = step.hopeless(self.state)
+            if hopeless or clock.now - began > step.deadline:
+                why = hopeless or f"not within {step.deadline:g} s: {step.progress(self.state)[1]}"
+                self.finish(step, "refused", why)
+                msg = f"{step.title}: {why}"
+                raise StepFailed(msg)
+            fraction, line = step.progress(self.state)
+            self.tell("progress", line, step, fraction)
+            clock.sleep(pause)
+            pause = min(step.patience, pause * 1.5)
+            self.state = self.setting.observe()
+            if step.subsystem == "pacemaker" and not serves(self.state):
+                self.stall = (self.stall or 0.0) + clock.now - last
+            last = clock.now
+            moved = True
+        self.finish(step, "done" if moved else "already so", began=began)
+
+    # -- telling --------------------------------------------------------------------------------------
+
+    def finish(self, step: Step, result: str, reason: str = "", began: float | None = None) -> None:
+        now = self.setting.clock.now
+        self.steps.append(StepReport(step.key, step.title, step.host, result, now - (began or now), reason))
+        kinds: dict[str, EventKind] = {"refused": "step-failed", "unknown": "step-unknown"}
+        self.tell(kinds.get(result, "step-done"), f"{step.title}: {result}" + (f" ({reason})" if reason else ""), step)
+
+    def note(self, host: str, outcome: Outcome) -> None:
+        """Write an operation's outcome down as it arrives, without what secrets it may repeat."""
+        self.setting.journal.write(
+            "outcome",
+            host=host,
+            operation=self.redactor.clean(_brief(outcome.operation)),
+            status=outcome.status.value,
+            exit_code=outcome.exit_code,
+            error=outcome.error,
+            stderr=self.redactor.clean(outcome.error_text[-2000:]),
+        )
+        self.tell("operation", f"{outcome.status.value}: {_brief(outcome.operation)}", host=host)
+
+    def tell(
+        self, kind: EventKind, text: str, step: Step | None = None, fraction: float | None = None, host: str = ""
+    ) -> None:
+        where, key = (step.host, step.key) if step else (host, "")
+        event = Event(kind, self.redactor.clean(text), where, key, fraction, self.setting.clock.now - self.began)
+        if kind not in {"operation", "progress"}:
+            self.setting.journal.write(kind, text=event.text, host=where, step=key, seconds=event.seconds)
+        self.setting.on_event(event)
+
+
+def _brief(operation: Operation) -> str:
+    """Return the first line of an operation, cut to what fits a terminal twice."""
+    return str(operation).splitlines()[0][:240]
