@@ -20,9 +20,12 @@ else:
             raise TypeError(msg)
         return tuple(items)
 
+    def _as_tuple_or_none(items: object) -> tuple[object, ...] | None:
+        return None if items is None else _as_tuple(items)
+
     def _freeze_sequences(_cls: type, fields: list[attrs.Attribute]) -> list[attrs.Attribute]:
         return [
-            field.evolve(converter=_as_tuple)
+            field.evolve(converter=_as_tuple_or_none if str(field.type).endswith("| None") else _as_tuple)
             if field.converter is None and str(field.type).startswith("tuple[")
             else field
             for field in fields
