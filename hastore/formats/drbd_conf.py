@@ -123,6 +123,10 @@ class _Writer:
     def __init__(self, resource: DrbdResource) -> None:
         self._resource = resource
         strangers = {node for volume in resource.volumes for node in volume.disks} - set(resource.nodes)
+        secret = resource.secret
+        if secret is not None and secret.source == "literal" and re.search(r'["\\\n]', secret.reference[0]):
+            msg = f"drbd:{resource.name}: a shared secret with a quote, a backslash or a line end is not written"
+            raise SpecError(msg)
         if strangers:
             msg = f"drbd:{resource.name}: disks are named for {', '.join(sorted(strangers))}, which are no hosts of it"
             raise SpecError(msg)

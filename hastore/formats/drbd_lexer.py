@@ -17,6 +17,22 @@ _TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 
+_IN_RESOURCE: Final = frozenset({"resource", "common"})
+_HOMES: Final = {
+    "resource": frozenset({""}),
+    "common": frozenset({""}),
+    "global": frozenset({""}),
+    "on": frozenset({"resource"}),
+    "volume": frozenset({"resource", "on"}),
+    "net": _IN_RESOURCE,
+    "disk": _IN_RESOURCE,
+    "options": _IN_RESOURCE,
+    "handlers": _IN_RESOURCE,
+    "startup": _IN_RESOURCE,
+    "syncer": _IN_RESOURCE,
+}
+"""Where a block may open; elsewhere, the block around it was not closed."""
+
 
 @value
 class Token:
@@ -95,9 +111,9 @@ class _Reader:
                 return tuple(found)
             if token.mark:
                 raise self._misplaced(token, opening)
-            found.append(self._statement())
+            found.append(self._statement(opening))
 
-    def _statement(self) -> Statement:
+    def _statement(self, around: Statement | None) -> Statement:
         words: list[Token] = []
         while not self._tokens[self._next].mark:
             words.append(self._tokens[self._next])
@@ -106,6 +122,9 @@ class _Reader:
         if end.text == "{":
             self._next += 1
             opening = Statement(tuple(words), end)
+            outer = around.keyword if around else ""
+            if words and around and outer not in _HOMES.get(opening.keyword, {outer}):
+                raise self._misplaced(words[0], around)
             return Statement(opening.words, end, self.block(opening))
         if end.text != ";":
             raise expected(end, f"; or {{ after {' '.join(word.text for word in words)!r}", self._source)

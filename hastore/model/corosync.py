@@ -26,6 +26,9 @@ class CorosyncNode:
     name: str = ""
     id: int = 0
     addresses: tuple[str, ...] = ()
+    """`ring0_addr`, `ring1_addr` and on, without gaps."""
+    options: Params = field(default=NO_PARAMS, converter=as_params)
+    """Further words of the node, such as `quorum_votes`."""
 
 
 @value
