@@ -6,6 +6,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+
 from needs import IN_CI, MISSING, examples
 
 pytest_plugins = ["real_cluster"]
