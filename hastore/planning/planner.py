@@ -83,19 +83,33 @@ def _impossible(step: Step, reason: str) -> Finding:
 def _waves(steps: tuple[Step, ...]) -> list[list[Step]]:
     """Sort steps topologically, then put each into the earliest wave it may share."""
     ordered = sorted(steps, key=lambda s: s.layer)
-    graph: dict[int, set[int]] = {
-        later: {
-            earlier
-            for earlier in range(later)
-            if ordered[earlier].layer < ordered[later].layer and _concerns(ordered[earlier], ordered[later])
-        }
-        for later in range(len(ordered))
-    }
+    graph = _edges(ordered)
     place: dict[int, int] = {}
     for number in TopologicalSorter(graph).static_order():
         place[number] = max((_after(ordered[n], ordered[number], place[n]) for n in graph[number]), default=0)
     count = max(place.values(), default=-1) + 1
-    return [[ordered[n] for n in range(len(ordered)) if place[n] == wave] for wave in range(count)]
+    waves: list[list[Step]] = [[] for _ in range(count)]
+    for number, step in enumerate(ordered):
+        waves[place[number]].append(step)
+    return waves
+
+
+def _edges(ordered: list[Step]) -> dict[int, set[int]]:
+    """Return for each step those of lower layers that it must follow; linear in steps that share objects."""
+    makers: dict[str, list[int]] = {}
+    graph: dict[int, set[int]] = {}
+    for number, step in enumerate(ordered):
+        wanted = step.needs | step.touches
+        if EVERYTHING in wanted:
+            candidates = set(range(number))
+        else:
+            candidates = {
+                n for want in wanted for n in makers.get(_object(want), ()) if _concerns(ordered[n].touches, want)
+            }
+        graph[number] = {n for n in candidates if ordered[n].layer < step.layer}
+        for made in step.touches:
+            makers.setdefault(_object(made), []).append(number)
+    return graph
 
 
 def _after(earlier: Step, later: Step, wave: int) -> int:
@@ -104,15 +118,10 @@ def _after(earlier: Step, later: Step, wave: int) -> int:
     return wave + 1 if apart else wave
 
 
-def _concerns(earlier: Step, later: Step) -> bool:
-    wanted = later.needs | later.touches
-    return EVERYTHING in wanted or any(_same(made, want) for made in earlier.touches for want in wanted)
+def _object(reference: str) -> str:
+    return reference.partition("@")[0]
 
 
-def _same(one: str, other: str) -> bool:
-    """True where two references mean the same object; one without a host means it on every host."""
-    if one == other:
-        return True
-    name, at, _ = one.partition("@")
-    wanted, wanted_at, _ = other.partition("@")
-    return name == wanted and not (at and wanted_at)
+def _concerns(made: frozenset[str], want: str) -> bool:
+    """True where one of the made references means the wanted one; one without a host means it on every host."""
+    return any(one == want or (_object(one) == _object(want) and not ("@" in one and "@" in want)) for one in made)

@@ -1,0 +1,171 @@
+"""A plan bound to its cluster: it shows itself, refuses while something blocks, and acts on `apply` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from hastore.execution.apply import OnEvent, apply_waves
+from hastore.execution.journal import FileJournal, Journal, NoJournal
+from hastore.execution.report import ApplyReport
+from hastore.hosts.operations import Operation
+from hastore.model.errors import HastoreError, Refused, StalePlan
+from hastore.model.findings import Finding, Severity
+from hastore.model.state import ClusterState
+from hastore.planning.disruption import Disruption, disruptions
+from hastore.planning.planner import Schedule
+from hastore.planning.steps import Step, Watch
+from hastore.planning.steps_cluster import PatchCib
+
+if TYPE_CHECKING:
+    from hastore.cluster.cluster import Cluster
+
+Make = Callable[[ClusterState], Schedule]
+"""How a plan was made, so that it can be made again of a fresh look."""
+
+
+class Plan:
+    """What would be done, by whom, in which order, and who would feel it.
+
+    Looking at it changes nothing: print it, read `steps`, `findings`, `disruptions` and `commands()`.
+    `apply()` looks again first, and raises StalePlan where the world moved since.
+    """
+
+    def __init__(self, cluster: Cluster, make: Make, state: ClusterState) -> None:
+        self._cluster = cluster
+        self._make = make
+        self.state = state
+        """The state that the plan starts from."""
+        self.schedule = make(state)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step, in an order in which they may run."""
+        return self.schedule.steps
+
+    @property
+    def waves(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps by wave: those of one wave run together."""
+        return self.schedule.waves
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the rules, the comparison and the foretelling found, heaviest first."""
+        return self.schedule.findings
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings that forbid applying unless their override is named."""
+        return self.schedule.blocking
+
+    @property
+    def disruptions(self) -> tuple[Disruption, ...]:
+        """Who loses I/O, why, and for about how long."""
+        return disruptions(self.steps, self.state)
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing is to be done."""
+        return not self.steps
+
+    def __bool__(self) -> bool:
+        return not self.empty
+
+    def commands(self) -> tuple[tuple[str, str], ...]:
+        """Return (host, command) as a person would type them, secrets hidden; waiting is a comment.
+
+        Steps that decide by what is found on the way are rendered for what is foretold.
+        """
+        return tuple((step.host, line) for step, operations in self._rendered() for line in _typed(step, operations))
+
+    def _rendered(self) -> Iterator[tuple[Step, tuple[Operation, ...]]]:
+        before = self.state
+        for wave, after in zip(self.schedule.waves, self.schedule.predicted, strict=True):
+            for step in wave:
+                yield step, self._render(step, before)
+            before = after
+
+    def _render(self, step: Step, state: ClusterState) -> tuple[Operation, ...]:
+        if isinstance(step, Watch):
+            return ()
+        try:
+            return self._cluster.session(step.host).driver(step.subsystem).render(step, state)
+        except HastoreError:
+            return ()  # it can only be rendered from what the steps before it leave; its title is shown
+
+    def apply(
+        self,
+        *,
+        overrides: tuple[str, ...] = (),
+        journal: Journal | str | Path | None = None,
+        on_event: OnEvent | None = None,
+    ) -> ApplyReport:
+        """Do it, and return what became of it.
+
+        `overrides` names findings (their `override`) that are accepted this once. `journal` is a path or a
+        Journal. Raises Refused while a blocking finding stands, StalePlan where a fresh look gives another
+        plan, StepFailed or OutcomeUnknown where a step stopped.
+        """
+        standing = [f for f in self.blocking if not f.override or f.override not in overrides]
+        if standing:
+            listed = "\n".join(f"- {finding}" for finding in standing)
+            msg = f"the plan is refused while these stand:\n{listed}"
+            raise Refused(msg, standing)
+        book = _book(journal)
+        setting = self._cluster.setting(book, on_event)
+        fresh = setting.observe()
+        now = self._make(fresh)
+        if [step.key for step in now.steps] != [step.key for step in self.steps]:
+            raise StalePlan(_difference(self.steps, now.steps))
+        new = [f for f in now.blocking if f not in self.blocking and f.override not in overrides]
+        if new:
+            msg = f"since the plan was made this came up: {new[0]}"
+            raise StalePlan(msg)
+        touched = sorted({step.host for step in now.steps})
+        book.write("plan", steps=[step.key for step in now.steps], overrides=list(overrides))
+        report = apply_waves(now.waves, setting, fresh, locked=touched)
+        promised = max((d.seconds for d in self.disruptions), default=None)
+        return attrs.evolve(report, promised_stall=promised)
+
+    def __str__(self) -> str:
+        if self.empty and not self.findings:
+            return "nothing to do: the storage is as the stack says"
+        lines: list[str] = []
+        for number, wave in enumerate(self.waves, start=1):
+            for step in wave:
+                lines.append(f"{number:>3}. {step.host:<12} {step.title}")
+                if isinstance(step, PatchCib):
+                    lines.extend(f"{'':17}  {line}" for line in step.lines())
+        lines = lines or ["nothing to do: the storage is as the stack says"]
+        lines.extend(f"  ~  {disruption}" for disruption in self.disruptions)
+        weighty = [f for f in self.findings if f.severity.weight <= Severity.WARNING.weight]
+        lines.extend(f"  !  {finding}" for finding in weighty)
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        blocked = f", {len(self.blocking)} blocking" if self.blocking else ""
+        return f"<Plan: {len(self.steps)} steps in {len(self.waves)} waves{blocked}>"
+
+
+def _book(journal: Journal | str | Path | None) -> Journal:
+    if journal is None:
+        return NoJournal()
+    return FileJournal(journal) if isinstance(journal, str | Path) else journal
+
+
+def _typed(step: Step, operations: tuple[Operation, ...]) -> tuple[str, ...]:
+    if isinstance(step, PatchCib):
+        return (f"# {step.title}", *(f"#   {line}" for line in step.lines()), *map(str, operations))
+    return (f"# {step.title}", *map(str, operations))
+
+
+def _difference(planned: tuple[Step, ...], now: tuple[Step, ...]) -> str:
+    was, is_now = {s.key: s.title for s in planned}, {s.key: s.title for s in now}
+    gone = [title for key, title in was.items() if key not in is_now]
+    new = [title for key, title in is_now.items() if key not in was]
+    parts = [f"no longer to be done: {gone[0]}" if gone else "", f"now to be done as well: {new[0]}" if new else ""]
+    said = "; ".join(part for part in parts if part) or "the order changed"
+    return f"the world moved since the plan was made ({said}); look at it and plan again"

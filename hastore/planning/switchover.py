@@ -1,0 +1,161 @@
+"""A planned move of the storage: is the receiver ready, what moves, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hastore.model.cib_edits import Put, Remove
+from hastore.model.findings import Finding, Severity, by_weight
+from hastore.model.pacemaker import INFINITY, Colocation, Group, Location
+from hastore.model.stack import StorageStack
+from hastore.model.state import ClusterState, PacemakerState
+from hastore.planning.evolve import drbd_on
+from hastore.planning.planner import Schedule, arrange
+from hastore.planning.steps_cluster import AwaitCluster, PatchCib
+
+MOVE_PREFIX = "hastore-move-"
+"""Ids of the constraints that hastore puts while it moves, and takes away again."""
+
+
+def switchover(stack: StorageStack, state: ClusterState, to: str, units: tuple[str, ...] = ()) -> Schedule:
+    """Return the schedule that moves groups (all on DRBD, or those named) to a node; empty where they are there.
+
+    Binds them to the node by a constraint, waits, removes it, and waits again to see that they stay.
+    """
+    pacemaker = state.pacemaker()
+    if not isinstance(pacemaker, PacemakerState):
+        return Schedule(
+            findings=(_finding("pacemaker-unknown", "Pacemaker can't be read", "look at cluster.explain()"),)
+        )
+    moving = tuple(unit for unit in units or movable(pacemaker) if not _is_at(pacemaker, unit, to))
+    if not moving:
+        return Schedule()
+    findings = by_weight([*not_ready(stack, state, to, moving)])
+    host = next(h.name for h in state.hosts.values() if isinstance(h.pacemaker, PacemakerState))
+    prefer = dict.fromkeys(moving, to)
+    bind = tuple(Put(Location(f"{MOVE_PREFIX}{unit}", unit, to, INFINITY)) for unit in moving)
+    free = tuple(Remove(f"{MOVE_PREFIX}{unit}") for unit in moving)
+    steps = (
+        PatchCib(host, 0, edits=bind, why=f"bind {', '.join(moving)} to {to} for the move"),
+        AwaitCluster(host, 0, stack=stack, prefer=prefer),
+        PatchCib(host, 1, edits=free, why="take the binding away again"),
+        AwaitCluster(host, 1, stack=stack, prefer=prefer),
+    )
+    schedule = arrange(steps, state)
+    return Schedule(schedule.waves, by_weight([*findings, *schedule.findings]), schedule.predicted)
+
+
+def movable(pacemaker: PacemakerState) -> tuple[str, ...]:
+    """Return the groups that follow the promoted side of a DRBD clone; where there are none, all groups."""
+    promotable = {clone.id for clone in pacemaker.cib.clones if clone.promotable}
+    following = {
+        c.resource for c in pacemaker.cib.constraints if isinstance(c, Colocation) and c.with_resource in promotable
+    }
+    groups = tuple(g.id for g in pacemaker.cib.groups)
+    return tuple(g for g in groups if g in following) or groups
+
+
+def _is_at(pacemaker: PacemakerState, unit: str, node: str) -> bool:
+    group = next((g for g in pacemaker.cib.groups if g.id == unit), Group(unit, (unit,)))
+    return all(pacemaker.where(member) == (node,) for member in group.members)
+
+
+def not_ready(stack: StorageStack, state: ClusterState, to: str, moving: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield what speaks against moving to a node now (facts: receivers UpToDate, no resync, no failures, fencing)."""
+    pacemaker = state.pacemaker()
+    if not isinstance(pacemaker, PacemakerState):
+        return
+    yield from _node_not_ready(pacemaker, to)
+    yield from _replication_not_ready(stack, state, to)
+    members = {m for g in pacemaker.cib.groups if g.id in moving for m in g.members} | set(moving)
+    for failure in pacemaker.failures:
+        if failure.node == to and failure.resource in members:
+            summary = f"{failure.resource} failed on {to} before ({failure.operation}): it will not start there"
+            yield _finding("receiver-failcount", summary, f"find out why, then clean up {failure.resource}")
+    for element in pacemaker.cib.constraints:
+        if isinstance(element, Location) and element.id.startswith(("cli-ban-", "cli-prefer-")):
+            yield _finding(
+                "leftover-constraint",
+                f"{element.id} binds {element.resource}: somebody's move was never cleared",
+                f"clear it (crm_resource --clear --resource {element.resource})",
+                Severity.WARNING,
+            )
+    fenced = any(id.startswith("drbd-fence-by-handler-") for id in _all_ids(pacemaker))
+    if fenced:
+        yield _finding(
+            "drbd-fenced",
+            "DRBD's fence handler forbids promotion (drbd-fence-by-handler-*): a peer is not UpToDate",
+            "wait for the resync; its end takes the constraint away",
+        )
+    if not pacemaker.cib.fencing_devices() or _off(pacemaker.cib.properties.get("stonith-enabled", "true")):
+        yield _finding(
+            "switchover-without-fencing",
+            "no fencing works: if the move gets stuck, nothing can end it safely",
+            "configure and test a fencing device",
+            Severity.WARNING,
+        )
+
+
+def _node_not_ready(pacemaker: PacemakerState, to: str) -> Iterator[Finding]:
+    node = pacemaker.nodes.get(to)
+    if node is None:
+        known = ", ".join(pacemaker.nodes) or "none"
+        yield _finding(
+            "receiver-unknown", f"{to} is no node of this cluster ({known})", "name one of its nodes", overridable=False
+        )
+    elif not node.online or node.unclean or node.pending:
+        yield _finding("receiver-offline", f"{to} is not online", "bring it up first", overridable=False)
+    elif node.standby:
+        yield _finding("receiver-standby", f"{to} is in standby", "bring it back online first", overridable=False)
+    elif node.maintenance:
+        yield _finding(
+            "receiver-maintenance", f"{to} is in maintenance", "end the maintenance first", overridable=False
+        )
+    if not pacemaker.quorum:
+        yield _finding(
+            "no-quorum", "the cluster has no quorum: it will not act", "bring the missing nodes back", overridable=False
+        )
+
+
+def _replication_not_ready(stack: StorageStack, state: ClusterState, to: str) -> Iterator[Finding]:
+    for resource in stack.drbd:
+        if to not in resource.nodes:
+            continue
+        there = drbd_on(state, to, resource.name)
+        if not there.up_to_date:
+            disks = ", ".join(v.disk for v in there.volumes) or "down"
+            yield _finding(
+                "receiver-not-up-to-date",
+                f"{resource.name} on {to} is {disks}: promoting it would show old data",
+                "wait for the resync, or mend the replication",
+                overridable=False,
+            )
+            continue
+        dirty = sum(v.out_of_sync for v in there.volumes)
+        resync = next(
+            (v for v in there.volumes if v.replication.startswith(("Sync", "PausedSync", "Verify"))), overridable=False
+        )
+        if dirty or resync:
+            what = f"{resync.replication}" if resync else f"{dirty} KiB out of sync"
+            yield _finding("receiver-resync", f"{resource.name} on {to}: {what}", "wait until it is over")
+        if there.connection != "Connected":
+            summary = (
+                f"{resource.name} on {to} is {there.connection or 'down'}: nobody knows whether its data is current"
+            )
+            yield _finding("receiver-disconnected", summary, "mend the replication link first")
+
+
+def _all_ids(pacemaker: PacemakerState) -> Iterator[str]:
+    yield from (c.id for c in pacemaker.cib.constraints)
+    yield from (f.id for f in pacemaker.cib.foreign)
+
+
+def _off(text: str) -> bool:
+    return text.lower() in {"false", "no", "off", "0", "n"}
+
+
+def _finding(
+    code: str, summary: str, mend: str, severity: Severity = Severity.BLOCKING, *, overridable: bool = True
+) -> Finding:
+    override = f"accept-{code}" if severity is Severity.BLOCKING and overridable else ""
+    return Finding(code, severity, summary, mend=mend, override=override, evidence="observed before the move")
