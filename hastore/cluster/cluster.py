@@ -135,7 +135,7 @@ class Cluster:
         """Pacemaker's groups, clones and primitives by id, as the live configuration has them."""
         pacemaker = self.state.pacemaker()
         cib = pacemaker.cib if isinstance(pacemaker, PacemakerState) else Cib()
-        ids = [e.id for e in (*cib.groups, *cib.clones, *cib.resources)]
+        ids = [*(g.id for g in cib.groups), *(c.id for c in cib.clones), *(r.id for r in cib.resources)]
         return {id: handles.ResourceHandle(self, id) for id in ids}
 
     @property

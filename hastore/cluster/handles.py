@@ -254,8 +254,7 @@ def _with_lun_resource(stack: StorageStack, iqn: str, number: int) -> StorageSta
     id = f"{model.id.rstrip('0123456789')}{number + 1}"
     if any(element.id == id for element in cib.elements()):
         id = f"p_lu_{number}_of_{target.id}"
-    own = {"params": model.params, "ops": tuple(_own_op(op) for op in model.ops), "meta": model.meta}
-    lun = PacemakerResource(id, model.agent, serves=f"lun:{iqn}/{number}", **own)
+    lun = attrs.evolve(model, id=id, serves=f"lun:{iqn}/{number}", ops=tuple(_own_op(op) for op in model.ops))
     group = cib.group_of(target.id)
     beside = group.id if group else target.id
     constraints = (

@@ -18,7 +18,7 @@ from hastore.planning.steps import Subsystem
 T = TypeVar("T")
 R = TypeVar("R")
 
-_FIELDS: Mapping[Subsystem, str] = {
+_FIELDS: Mapping[str, str] = {
     "block": "blocks",
     "drbd": "drbd",
     "lvm": "lvm",

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from hastore.hosts.host import Host
 from hastore.hosts.operations import Operation, Outcome
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 Exchange: TypeAlias = Generator[tuple[Operation, ...], tuple[Outcome, ...], T]
@@ -20,15 +21,15 @@ def hold_exchange(host: Host, exchange: Exchange[T]) -> T:
     return result
 
 
-def gather(exchanges: Mapping[str, Exchange[Any]], host: Host) -> dict[str, Any]:
+def gather(exchanges: Mapping[K, Exchange[Any]], host: Host) -> dict[K, Any]:
     """Hold several exchanges at once, their batches merged into one round trip a round.
 
     Operations that are equal are performed once and their outcome handed to all who asked.
     """
-    results: dict[str, Any] = {}
-    waiting: dict[str, tuple[Exchange[Any], tuple[Operation, ...]]] = {}
+    results: dict[K, Any] = {}
+    waiting: dict[K, tuple[Exchange[Any], tuple[Operation, ...]]] = {}
 
-    def advance(name: str, exchange: Exchange[Any], answer: tuple[Outcome, ...] | None) -> None:
+    def advance(name: K, exchange: Exchange[Any], answer: tuple[Outcome, ...] | None) -> None:
         try:
             wanted = exchange.send(answer) if answer is not None else next(exchange)
         except StopIteration as stop:

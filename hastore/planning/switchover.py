@@ -132,9 +132,7 @@ def _replication_not_ready(stack: StorageStack, state: ClusterState, to: str) ->
             )
             continue
         dirty = sum(v.out_of_sync for v in there.volumes)
-        resync = next(
-            (v for v in there.volumes if v.replication.startswith(("Sync", "PausedSync", "Verify"))), overridable=False
-        )
+        resync = next((v for v in there.volumes if v.replication.startswith(("Sync", "PausedSync", "Verify"))), None)
         if dirty or resync:
             what = f"{resync.replication}" if resync else f"{dirty} KiB out of sync"
             yield _finding("receiver-resync", f"{resource.name} on {to}: {what}", "wait until it is over")
