@@ -8,6 +8,7 @@ here is held against what is seen, and a difference stops a plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import attrs
 
@@ -39,7 +40,7 @@ from hastore.planning.evolve import (
     with_vg,
     without,
 )
-from hastore.planning.steps_drbd import DrbdUp
+from hastore.planning.steps_drbd import DrbdUp, connected
 
 _OFF = {"stopped", "false", "no", "off", "0"}
 
@@ -207,13 +208,11 @@ def _drbd_agent(stack: StorageStack, state: ClusterState, name: str, node: str, 
 
 
 def _drbd_together(stack: StorageStack, state: ClusterState) -> ClusterState:
-    """Let the ends of each resource see each other's role and disk."""
+    """Let the ends of each resource that are up see each other's role and disk."""
     for resource in stack.drbd:
         up = [n for n in resource.nodes if drbd_on(state, n, resource.name).up]
-        for node in up:
-            for peer in (n for n in up if n != node):
-                theirs = drbd_on(state, peer, resource.name)
-                state = with_drbd(state, node, resource.name, peer_role=theirs.role)
+        for one, other in combinations(up, 2):
+            state = connected(state, resource.name, one, other)
     return state
 
 

@@ -150,12 +150,12 @@ class DrbdUp(_ResourceStep):
         return self.now(state).up
 
     def effect(self, state: ClusterState) -> ClusterState:
-        """It connects if a peer is up already."""
+        """Connecting takes a while: `AwaitConnection` foretells its end."""
         volumes = tuple(
             DrbdVolumeState(v.number, v.minor, _disk_by_generation(self.now(state).generations.get(v.number, "")))
             for v in self.resource.volumes
         )
-        state = with_drbd(
+        return with_drbd(
             state,
             self.host,
             self.resource.name,
@@ -165,10 +165,6 @@ class DrbdUp(_ResourceStep):
             peer_role="Unknown",
             volumes=volumes,
         )
-        for peer in self.peers():
-            if drbd_on(state, peer, self.resource.name).up:
-                state = _connected(state, self.resource.name, self.host, peer)
-        return state
 
 
 @value
@@ -196,7 +192,7 @@ class AwaitConnection(_ResourceStep):
     def effect(self, state: ClusterState) -> ClusterState:
         for peer in self.peers():
             if drbd_on(state, peer, self.resource.name).up:
-                state = _connected(state, self.resource.name, self.host, peer)
+                state = connected(state, self.resource.name, self.host, peer)
         return state
 
     def progress(self, state: ClusterState) -> tuple[float | None, str]:
@@ -435,7 +431,8 @@ def _disk_by_generation(gi: str) -> str:
     return "UpToDate" if parts[4:6] == ["1", "1"] else "Outdated" if parts[4] == "1" else "Inconsistent"
 
 
-def _connected(state: ClusterState, name: str, one: str, other: str) -> ClusterState:
+def connected(state: ClusterState, name: str, one: str, other: str) -> ClusterState:
+    """Return the state with two ends of a resource connected: each sees the other's role and disks."""
     for here, there in ((one, other), (other, one)):
         mine, theirs = drbd_on(state, here, name), drbd_on(state, there, name)
         disks = {v.number: v.disk for v in theirs.volumes}

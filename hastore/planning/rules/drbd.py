@@ -8,7 +8,13 @@ from typing import Final
 from hastore.model.findings import Severity
 from hastore.model.stack import StorageStack
 from hastore.planning.rules.base import Sighting, rule
-from hastore.planning.rules.reading import fencing_policy, fencing_works, has_quorum_of_its_own, is_true, pacemaker_runs_drbd
+from hastore.planning.rules.reading import (
+    fencing_policy,
+    fencing_works,
+    has_quorum_of_its_own,
+    is_true,
+    pacemaker_runs_drbd,
+)
 
 DISCARDING: Final = {
     "after-sb-0pri": frozenset(

@@ -87,7 +87,9 @@ def fencing_not_delayed(stack: StorageStack) -> Iterator[Sighting]:
         return
     devices = cib.fencing_devices()
     delays = [device.params.get("pcmk_delay_base", "0") for device in devices]
-    one_sided = len(set(delays)) > 1 or any("pcmk_delay_max" in d.params or ":" in delay for d, delay in zip(devices, delays, strict=True))
+    one_sided = len(set(delays)) > 1 or any(
+        "pcmk_delay_max" in d.params or ":" in delay for d, delay in zip(devices, delays, strict=True)
+    )
     if not one_sided and cib.properties.get("priority-fencing-delay", "0") in ("0", "0s"):
         yield Sighting(tuple(f"primitive:{d.id}" for d in devices), f"pcmk_delay_base={', '.join(delays)}")
 

@@ -134,7 +134,9 @@ def lvm_scans_inside_luns(stack: StorageStack) -> Iterator[Sighting]:
     groups = {group.name for group in stack.volume_groups}
     for device in stack.devices:
         if device.path.split("/")[2:3] and device.path.split("/")[2] in groups and sees(settings, device.path):
-            yield Sighting((f"device:{device.name}", "lvm:filter"), f"{device.path} passes {filters_in_force(settings)}")
+            yield Sighting(
+                (f"device:{device.name}", "lvm:filter"), f"{device.path} passes {filters_in_force(settings)}"
+            )
 
 
 def activation(resource: PacemakerResource) -> str:
@@ -150,7 +152,7 @@ def activation(resource: PacemakerResource) -> str:
     trap="trap 9",
     summary="The LVM agent activates plainly: nothing keeps the other node from activating the group too",
     source="resource-agents heartbeat/LVM: exclusive defaults to false, set_lvm_mode then says plain",
-    mend="Use ocf:heartbeat:LVM-activate, which always activates exclusively with tagging or system_id",
+    mend="Use ocf:heartbeat:LVM-activate, whose modes tagging and system_id always activate exclusively",
 )
 def lvm_activation_not_exclusive(stack: StorageStack) -> Iterator[Sighting]:
     """Find LVM primitives in plain mode."""
@@ -178,18 +180,24 @@ def lvm_agent_superseded(stack: StorageStack) -> Iterator[Sighting]:
     "lvm-activated-at-boot",
     Severity.DANGER,
     trap="trap 9",
-    summary="volume_list names a group that an agent activates: every node activates it at boot by itself",
-    source="lvm.conf(5), activation/volume_list; LVM-activate's tagging_check refuses such a list",
-    mend="Take the group out of volume_list and let LVM-activate's tag activate it",
+    summary="volume_list names a group that an agent activates: every node may activate it by itself as well",
+    source="lvm.conf(5): activation/volume_list and auto_activation_volume_list; LVM-activate's tagging_check refuses "
+    "such a list",
+    mend="Name the node's own groups in auto_activation_volume_list, and let the agent activate this one",
 )
 def lvm_activated_at_boot(stack: StorageStack) -> Iterator[Sighting]:
-    """Find groups that belong to an agent and stand in volume_list."""
-    listed = (stack.lvm.volume_list if stack.lvm else None) or ()
+    """Find groups that belong to an agent and are activated without it."""
+    if stack.lvm is None:
+        return
+    automatic = stack.lvm.auto_activation_volume_list
+    name, listed = "auto_activation_volume_list", automatic
+    if automatic is None:
+        name, listed = "volume_list", stack.lvm.volume_list
     for resource in of_type(stack, "LVM", "LVM-activate"):
-        name = group_name_of(resource)
-        if name in listed and activation(resource) != "system_id":
-            shown = ", ".join(listed)
-            yield Sighting((f"vg:{name}", "lvm:volume_list", f"primitive:{resource.id}"), f"volume_list = [ {shown} ]")
+        group = group_name_of(resource)
+        if group in (listed or ()):
+            shown = f"{name} = [ {', '.join(listed or ())} ]"
+            yield Sighting((f"vg:{group}", f"lvm:{name}", f"primitive:{resource.id}"), shown)
 
 
 @rule(

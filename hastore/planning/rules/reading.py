@@ -1,7 +1,7 @@
 """Questions that several rules and fixes ask of a stack, answered in one place.
 
 A Pacemaker resource says what it serves (`serves="vip:192.168.100.180"`) or holds all its parameters;
-both are read alike here.
+both are read alike here, by the agents' tables.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import attrs
+
 from hastore.model.drbd import DrbdResource
+from hastore.model.errors import SpecError
 from hastore.model.lvm import VolumeGroup
 from hastore.model.pacemaker import Cib, PacemakerResource
-from hastore.model.scsi import ScstDevice, Target
 from hastore.model.stack import StorageStack
 from hastore.model.values import Params, as_params, field, value
+from hastore.planning import agents
 
 NO_CIB: Final = Cib()
 TARGET_AGENTS: Final = frozenset({"SCSTTarget", "iSCSITarget"})
@@ -34,9 +37,20 @@ def cib_of(stack: StorageStack) -> Cib:
     return stack.pacemaker or NO_CIB
 
 
+def told(stack: StorageStack, resource: PacemakerResource) -> PacemakerResource:
+    """Return a primitive with every parameter its agent is given; as it is where the stack lacks what it serves."""
+    if not resource.serves:
+        return resource
+    try:
+        params = agents.write(resource.agent, resource.serves, stack).with_(resource.params)
+    except SpecError:
+        return resource
+    return attrs.evolve(resource, params=Params({key: text for key, text in params.items() if text}))
+
+
 def of_type(stack: StorageStack, *types: str) -> tuple[PacemakerResource, ...]:
-    """Return the primitives whose agent is one of these, whatever its provider."""
-    return tuple(r for r in cib_of(stack).resources if r.agent_type in types)
+    """Return the primitives whose agent is one of these, whatever its provider, parameters whole."""
+    return tuple(told(stack, r) for r in cib_of(stack).resources if r.agent_type in types)
 
 
 def scst_agents(stack: StorageStack) -> tuple[PacemakerResource, ...]:
@@ -44,29 +58,19 @@ def scst_agents(stack: StorageStack) -> tuple[PacemakerResource, ...]:
     return of_type(stack, "SCSTTarget", "SCSTLun")
 
 
-def served(resource: PacemakerResource, kind: str) -> str:
-    """Return the name of the object of this kind that a primitive serves, or an empty text."""
-    return resource.serves.removeprefix(f"{kind}:") if resource.serves.startswith(f"{kind}:") else ""
-
-
 def address_of(resource: PacemakerResource) -> str:
     """Return the address of an IPaddr2 or portblock primitive."""
-    return resource.params.get("ip", "") or served(resource, "vip")
+    return resource.params.get("ip", "")
 
 
 def group_name_of(resource: PacemakerResource) -> str:
     """Return the volume group of an LVM or LVM-activate primitive."""
-    return resource.params.get("vgname", resource.params.get("volgrpname", "")) or served(resource, "vg")
+    return resource.params.get("vgname", resource.params.get("volgrpname", ""))
 
 
 def portblocks(stack: StorageStack, action: str) -> tuple[PacemakerResource, ...]:
     """Return the portblock primitives that `block` or `unblock`."""
     return tuple(r for r in of_type(stack, "portblock") if r.params.get("action") == action)
-
-
-def target_of(stack: StorageStack, resource: PacemakerResource) -> Target | None:
-    """Return the target that a target's primitive serves, or None."""
-    return stack.target(served(resource, "target") or resource.params.get("iqn", ""))
 
 
 @value
@@ -78,7 +82,7 @@ class Export:
     target: str
     handler: str
     attributes: Params = field(converter=as_params)
-    """What the device is asked to be, from the stack's device and from the primitive's `additional_parameters`."""
+    """What the agent is told of the device in `additional_parameters`."""
 
 
 def words(text: str) -> dict[str, str]:
@@ -89,25 +93,14 @@ def words(text: str) -> dict[str, str]:
 def exports(stack: StorageStack) -> Iterator[Export]:
     """Yield what each LUN primitive exports."""
     for resource in of_type(stack, *LUN_AGENTS):
-        iqn, _, number = served(resource, "lun").rpartition("/")
-        iqn = iqn or resource.params.get("target_iqn", "")
-        device = device_shown(stack, iqn, number) or stack.device(resource.params.get("device_name", ""))
-        own = words(resource.params.get("additional_parameters", ""))
+        params = resource.params
         yield Export(
             resource,
-            device.name if device else resource.params.get("device_name", resource.id),
-            iqn,
-            device.handler if device else resource.params.get("handler", "vdisk_fileio"),
-            {**(device.attributes if device else {}), **own},
+            params.get("device_name", resource.id),
+            params.get("target_iqn", ""),
+            params.get("handler", "vdisk_fileio"),
+            words(params.get("additional_parameters", "")),
         )
-
-
-def device_shown(stack: StorageStack, iqn: str, number: str) -> ScstDevice | None:
-    """Return the device that a target shows under a LUN, or None."""
-    target = stack.target(iqn)
-    if target is None or not number.isdigit():
-        return None
-    return next((stack.device(lun.device) for _, lun in target.all_luns() if lun.number == int(number)), None)
 
 
 def devices_asked(stack: StorageStack) -> Iterator[tuple[str, str, Params]]:
@@ -115,7 +108,7 @@ def devices_asked(stack: StorageStack) -> Iterator[tuple[str, str, Params]]:
     exported = {export.device: export for export in exports(stack)}
     for device in stack.devices:
         export = exported.pop(device.name, None)
-        yield device.name, device.handler, export.attributes if export else device.attributes
+        yield device.name, device.handler, device.attributes.with_(export.attributes if export else {})
     for export in exported.values():
         yield export.device, export.handler, export.attributes
 
