@@ -1,0 +1,69 @@
+"""Mends for what `judge` finds, to be looked at and applied to the stack one by one or by class of risk."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from hastore.model.errors import SpecError
+from hastore.model.stack import StorageStack
+from hastore.planning.fixes import membership, pacemaker, storage
+from hastore.planning.fixes.base import Fix, Risk
+from hastore.planning.fixes.person import fencing_device, pin_identity, replication_secret, volume_size
+from hastore.planning.fixes.show import differences
+from hastore.planning.rules import judge
+
+__all__ = [
+    "PLATFORMS",
+    "Fix",
+    "Risk",
+    "apply_fixes",
+    "fencing_device",
+    "pin_identity",
+    "replication_secret",
+    "suggest_fixes",
+    "volume_size",
+]
+
+_ANYWHERE: Final = (*pacemaker.FIXES, *storage.FIXES, membership.AUTHENTICATE)
+
+PLATFORMS: Final[dict[str, tuple[Fix, ...]]] = {
+    # Pacemaker 2.1.5, corosync 3.1.7, resource-agents 4.12, LVM 2.03.16; drbdadm-84 reads the files of 8.4.
+    "debian-12": (*_ANYWHERE, pacemaker.QUORUM_POLICY, membership.COROSYNC_3),
+    # The article's own: corosync 1 as a plug-in has no two_node, so quorum has to stay ignored there.
+    "centos-6": (*_ANYWHERE, membership.RING_PORTS, membership.RRP_PASSIVE),
+}
+"""The fixes that suit a platform, all of them; `suggest_fixes` picks those that a stack needs."""
+
+
+def suggest_fixes(stack: StorageStack, *, platform: str = "debian-12") -> tuple[Fix, ...]:
+    """Return the fixes that mend findings of this stack, each with its risk and with what it would change here.
+
+    What needs a person (fencing devices, secrets, identities of LUNs in use, sizes) stays a finding; see
+    `fencing_device`, `replication_secret`, `pin_identity`, `volume_size`. Raises SpecError for a platform
+    that is not in `PLATFORMS`.
+    """
+    if platform not in PLATFORMS:
+        close = difflib.get_close_matches(platform, PLATFORMS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        msg = f"no fixes for the platform {platform!r}: known are {', '.join(PLATFORMS)}{hint}"
+        raise SpecError(msg)
+    found = {finding.code for finding in judge(stack)}
+    suggested = []
+    for fix in PLATFORMS[platform]:
+        fixed = fix.apply(stack)
+        if found & set(fix.mends) and fixed != stack:
+            suggested.append(attrs.evolve(fix, changes=differences(stack, fixed)))
+    return tuple(suggested)
+
+
+def apply_fixes(stack: StorageStack, fixes: Iterable[Fix], *, risks: Iterable[Risk] = tuple(Risk)) -> StorageStack:
+    """Return the stack with these fixes, those of other classes of risk left out; the order does not matter."""
+    allowed = frozenset(risks)
+    for fix in fixes:
+        if fix.risk in allowed:
+            stack = fix.apply(stack)
+    return stack
