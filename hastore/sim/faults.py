@@ -32,6 +32,8 @@ class Faults:
     _disk_errors: set[tuple[str, str]] = field(default_factory=set)
     resync_factor: float = 1.0
     """Resync speed times this; 0 stands still."""
+    fencing_fails: bool = False
+    """No fencing device works."""
 
     def link_lost_before(self, host: str, n: int = 1) -> None:
         """Lose the link before the n-th operation takes effect; it and all after it are reported UNKNOWN."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from hastore.sim import base_programs, invariants
+from hastore.sim import base_programs, block_programs, invariants, lvm_programs
+from hastore.sim.block import Block
 from hastore.sim.clock import SimClock
 from hastore.sim.host import SimHost
+from hastore.sim.lvm import Lvm
 from hastore.sim.network import Network
+from hastore.sim.scst import Scst
 from hastore.sim.world import Node, World
 
 Disks: TypeAlias = Mapping[str, Mapping[str, str | int]]
@@ -57,6 +60,14 @@ class Lab:
 
     def _add_storage(self, node: Node, disks: Mapping[str, str | int]) -> None:
         """Install the storage subsystems, then Pacemaker's (its half of the room adds itself here)."""
+        block = Block(node)
+        node.install("block", block)
+        for path, size in disks.items():
+            block.add_disk(path, size)
+        block_programs.install(node)
+        node.install("lvm", Lvm(node))
+        lvm_programs.install(node)
+        node.install("scst", Scst(node))
 
     def _add_client(self, node: Node) -> None:
         """Install the initiator's side (its half of the room adds itself here)."""

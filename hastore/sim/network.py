@@ -76,7 +76,7 @@ class Network:
     def ip_program(self, call: Call) -> Reply:
         """`ip -j address [show]` (iproute2)."""
         if call.argv[1:] not in {("-j", "addr"), ("-j", "address"), ("-j", "addr", "show"), ("-j", "address", "show")}:
-            raise call.unknown()
+            call.give_up()
         by_nic: dict[str, list[Address]] = {}
         for address in self.addresses.values():
             by_nic.setdefault(address.nic, []).append(address)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 from hastore.model.errors import NotSimulated
 from hastore.sim.clock import SimClock
@@ -92,6 +92,10 @@ class Call:
         """Return the error that says honestly that this call is not simulated, ready to be raised."""
         detail = f" ({what})" if what else ""
         return NotSimulated(f"not simulated: {' '.join(self.argv)}{detail}", host=self.node.name)
+
+    def give_up(self, what: str = "") -> NoReturn:
+        """Raise NotSimulated for this call."""
+        raise self.unknown(what)
 
 
 Program = Callable[[Call], Reply]
@@ -243,9 +247,9 @@ class World:
         self._remainder += seconds
         while self._remainder >= STEP - 1e-9:
             self._remainder -= STEP
-            self.clock.now = target - self._remainder
+            self.clock.now = round(target - self._remainder, 6)
             self._tick()
-        self.clock.now = target
+        self.clock.now = round(target, 6)
 
     def _tick(self) -> None:
         self._ticking = True

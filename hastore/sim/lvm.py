@@ -1,0 +1,511 @@
+"""LVM2: volume groups whose metadata lies on their physical volumes, so that the other node sees it after a switchover."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
+
+from hastore.sim.block import EXTENT, Block, BlockDevice, Content, Disk, Label
+from hastore.sim.filesystem import refuse
+from hastore.sim.world import Node
+
+DATA_START = 2**20
+"""Bytes before the first extent of a physical volume (documented: lvm.conf default_data_alignment)."""
+DEFAULT_CONFIG = "/etc/lvm/lvm.conf"
+
+
+class LvmRefusal(Exception):
+    """An LVM command said no: exit code (5 as recorded for nearly everything) and standard error."""
+
+    def __init__(self, text: str, exit_code: int = 5) -> None:
+        self.text = text
+        self.exit_code = exit_code
+        super().__init__(text)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of physical extents."""
+
+    pv: str
+    """The physical volume's UUID."""
+    start: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A logical volume."""
+
+    name: str
+    uuid: str
+    segments: tuple[Segment, ...]
+
+    @property
+    def extents(self) -> int:
+        """How many extents it has."""
+        return sum(segment.count for segment in self.segments)
+
+
+@dataclass(frozen=True)
+class Physical:
+    """A physical volume as its group's metadata knows it."""
+
+    uuid: str
+    extents: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A volume group's metadata."""
+
+    name: str
+    uuid: str
+    seqno: int
+    extent_size: int
+    physicals: tuple[Physical, ...]
+    volumes: tuple[Volume, ...] = ()
+    system_id: str = ""
+    tags: tuple[str, ...] = ()
+
+    def volume(self, name: str) -> Volume | None:
+        """Return a volume by name."""
+        return next((volume for volume in self.volumes if volume.name == name), None)
+
+    @property
+    def extents(self) -> int:
+        """All extents."""
+        return sum(physical.extents for physical in self.physicals)
+
+    @property
+    def free(self) -> int:
+        """Free extents."""
+        return self.extents - sum(volume.extents for volume in self.volumes)
+
+    def allocate(self, count: int) -> tuple[Segment, ...]:
+        """Return segments for so many extents; LvmRefusal where they are not there."""
+        if count > self.free:
+            msg = f'Volume group "{self.name}" has insufficient free space ({self.free} extents): {count} required.'
+            raise LvmRefusal(msg)
+        found: list[Segment] = []
+        for physical in self.physicals:
+            used = {
+                extent
+                for volume in self.volumes
+                for segment in volume.segments
+                if segment.pv == physical.uuid
+                for extent in range(segment.start, segment.start + segment.count)
+            }
+            for extent in range(physical.extents):
+                if count and extent not in used:
+                    count -= 1
+                    last = found[-1] if found else None
+                    if last and last.pv == physical.uuid and last.start + last.count == extent:
+                        found[-1] = replace(last, count=last.count + 1)
+                    else:
+                        found.append(Segment(physical.uuid, extent, 1))
+        return tuple(found)
+
+
+@dataclass
+class LvDevice:
+    """An active logical volume."""
+
+    lvm: Lvm
+    group: str
+    volume: Volume
+    extent_size: int
+    places: dict[str, str]
+    """PV UUID -> device path, as it was when the volume was activated."""
+    kind: str = "lvm"
+
+    @property
+    def path(self) -> str:
+        """The device mapper's path."""
+        return mapper_path(self.group, self.volume.name)
+
+    def size(self) -> int:
+        """Return the size in bytes."""
+        return self.volume.extents * self.extent_size
+
+    def read(self, extent: int) -> Content | None:
+        """Read through the physical volume."""
+        path, below = self._place(extent)
+        return self.lvm.block.device(path).read(below)
+
+    def write(self, extent: int, content: Content | None) -> None:
+        """Write through the physical volume."""
+        path, below = self._place(extent)
+        self.lvm.block.device(path).write(below, content)
+
+    def below(self) -> list[str]:
+        """Return the physical volumes' devices."""
+        return sorted({self.places[segment.pv] for segment in self.volume.segments})
+
+    def _place(self, extent: int) -> tuple[str, int]:
+        wanted = extent * EXTENT
+        for segment in self.volume.segments:
+            length = segment.count * self.extent_size
+            if wanted < length:
+                return self.places[segment.pv], (DATA_START + segment.start * self.extent_size + wanted) // EXTENT
+            wanted -= length
+        raise refuse(errno.ENOSPC, self.path)
+
+
+def mapper_path(group: str, volume: str) -> str:
+    """Return the path below /dev/mapper: dashes in names are doubled."""
+    return f"/dev/mapper/{group.replace('-', '--')}-{volume.replace('-', '--')}"
+
+
+class Lvm:
+    """The LVM of one node: what it sees depends on lvm.conf's filter and on what can be read."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._uuids = 0
+
+    @property
+    def block(self) -> Block:
+        """The node's block layer."""
+        return self.node.subsystem(Block)
+
+    # What LVM sees
+
+    def filter(self) -> list[tuple[bool, re.Pattern[str]]]:
+        """Return `devices/filter` of lvm.conf: accept or reject, and the regex, matched anywhere in the path.
+
+        `global_filter` is read where there is no `filter`, which is enough for one command's view.
+        """
+        text = self.node.files.files.get(DEFAULT_CONFIG, b"").decode()
+        lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        found = re.search(r"(?<!\w)(?:global_)?filter\s*=\s*(\[[^\]]*\]|\"[^\"]*\")", lines, re.DOTALL)
+        rules = re.findall(r'"((?:[^"\\]|\\.)*)"', found[1]) if found else []
+        return [(rule[0] == "a", re.compile(rule[2 : rule.rindex(rule[1])])) for rule in rules]
+
+    def accepts(self, path: str) -> bool:
+        """Tell whether the filter lets a device through: the first pattern that matches any of its names decides."""
+        names = [path, *(alias for alias, real in self.block.aliases.items() if real == path)]
+        rules = self.filter()
+        verdicts = [next((accept for accept, pattern in rules if pattern.search(name)), None) for name in names]
+        if any(verdict is True for verdict in verdicts):
+            return True
+        return not any(verdict is False for verdict in verdicts)
+
+    def labels(self) -> dict[str, Label]:
+        """Return device path -> label of every physical volume that can be seen and read.
+
+        Where two devices carry one label (DRBD's disk and its device), the upper one is taken (documented: lvm2, duplicate
+        PVs prefer the device of a subsystem).
+        """
+        found: dict[str, Label] = {}
+        for path, device in sorted(self.block.devices.items()):
+            if not self.accepts(path):
+                continue
+            try:
+                head = device.read(0)
+            except OSError:
+                continue
+            if isinstance(head, Label):
+                twin = next((other for other, label in found.items() if label.uuid == head.uuid), None)
+                if twin is not None and not isinstance(self.block.devices[twin], Disk):
+                    continue
+                found.pop(twin or "", None)
+                found[path] = head
+        return found
+
+    def groups(self) -> dict[str, Group]:
+        """Return the groups that can be seen, by name; the newest metadata counts."""
+        found: dict[str, Group] = {}
+        for label in self.labels().values():
+            group = label.group
+            if isinstance(group, Group) and group.seqno >= found.get(group.name, group).seqno:
+                found[group.name] = group
+        return found
+
+    def group(self, name: str) -> Group:
+        """Return a group; LvmRefusal where it can't be seen."""
+        found = self.groups().get(name)
+        if found is None:
+            msg = f'Volume group "{name}" not found'
+            raise LvmRefusal(msg)
+        return found
+
+    def visible(self, name: str) -> bool:
+        """Tell whether a group can be seen here."""
+        return name in self.groups()
+
+    def active(self, name: str) -> bool:
+        """Tell whether any volume of a group is active here."""
+        return any(device.group == name for device in self.active_volumes())
+
+    def active_volumes(self) -> Iterator[LvDevice]:
+        """Yield the active volumes."""
+        for device in list(self.block.devices.values()):
+            if isinstance(device, LvDevice):
+                yield device
+
+    def place_of(self, pv: str) -> str:
+        """Return the path of the device that carries a physical volume; LvmRefusal where it is not seen."""
+        for path, label in self.labels().items():
+            if label.uuid == pv:
+                return path
+        msg = f"Couldn't find device with uuid {pv}."
+        raise LvmRefusal(msg)
+
+    # Changes
+
+    def create_physical(self, path: str) -> None:
+        """Make a physical volume (`pvcreate`)."""
+        if not self.accepts(self._real(path)):
+            msg = f"Cannot use {path}: device is rejected by filter config"
+            raise LvmRefusal(msg)
+        device = self._device(path)
+        try:
+            head = device.read(0)
+        except OSError as error:
+            msg = f"Error opening device {path} for reading: {error.strerror}.\n  No device found for {path}."
+            raise LvmRefusal(msg) from error
+        if device.path in self.block.exclusive or (self.block.holders_of(path) and isinstance(device, Disk)):
+            msg = f"Can't open {path} exclusively.  Mounted filesystem?"
+            raise LvmRefusal(msg)
+        if isinstance(head, Label) and head.group is not None:
+            group = head.group
+            name = group.name if isinstance(group, Group) else ""
+            msg = f'Can\'t initialize physical volume "{path}" of volume group "{name}" without -ff'
+            raise LvmRefusal(msg)
+        if not self.block.is_blank(path):
+            self.node.world.violate("device-not-blank", f"pvcreate on {self.node.name}:{path}, which was not blank")
+        device.write(0, Label("LVM2_member", self._uuid(f"pv{path}"), "raid"))
+
+    def create_group(self, name: str, paths: list[str], extent_size: int = 4 * 2**20) -> Group:
+        """Make a volume group (`vgcreate`), and physical volumes of devices that are none yet."""
+        if name in self.groups():
+            msg = f"A volume group called {name} already exists."
+            raise LvmRefusal(msg)
+        labels = self.labels()
+        for path in paths:
+            if self._real(path) not in labels:
+                self.create_physical(path)
+        group = Group(name, self._uuid(f"vg{name}"), 0, extent_size, ())
+        return self.extend_group(group, paths)
+
+    def extend_group(self, group: Group, paths: list[str]) -> Group:
+        """Add physical volumes to a group (`vgextend`)."""
+        labels = self.labels()
+        places = {self.place_of(p.uuid) for p in group.physicals}
+        for path in paths:
+            label = labels.get(self._real(path))
+            if label is None:
+                self.create_physical(path)
+                label = self.labels()[self._real(path)]
+            if label.group is not None:
+                msg = f"Physical volume '{path}' is already in volume group"
+                raise LvmRefusal(msg)
+            physical = Physical(label.uuid, self._extents(path, group.extent_size))
+            group = replace(group, physicals=(*group.physicals, physical))
+            places.add(self._real(path))
+        return self._commit(group, {self._uuid_at(path): path for path in places})
+
+    def resize_physical(self, path: str) -> None:
+        """Take over a device's new size (`pvresize`)."""
+        label = self.labels().get(self._real(path))
+        if label is None:
+            msg = f'Failed to find physical volume "{path}".'
+            raise LvmRefusal(msg)
+        if isinstance(label.group, Group):
+            group = label.group
+            grown = Physical(label.uuid, self._extents(path, group.extent_size))
+            self._commit(replace(group, physicals=tuple(grown if p.uuid == label.uuid else p for p in group.physicals)))
+
+    def create_volume(self, group_name: str, name: str, extents: int) -> None:
+        """Make and activate a logical volume (`lvcreate`); its start is wiped."""
+        group = self.group(group_name)
+        if group.volume(name):
+            msg = f'Logical Volume "{name}" already exists in volume group "{group_name}"'
+            raise LvmRefusal(msg)
+        volume = Volume(name, self._uuid(f"lv{group_name}/{name}"), group.allocate(extents))
+        places = self._places(group)
+        device = LvDevice(self, group_name, volume, group.extent_size, places)
+        self._activate(device)
+        device.write(0, None)
+        self._commit(replace(group, volumes=(*group.volumes, volume)))
+
+    def extend_volume(self, group_name: str, name: str, extents: int) -> tuple[int, int]:
+        """Give a volume so many extents in all (`lvextend`); return the old and the new number."""
+        group = self.group(group_name)
+        volume = group.volume(name)
+        if volume is None:
+            msg = f'Failed to find logical volume "{group_name}/{name}"'
+            raise LvmRefusal(msg)
+        more = extents - volume.extents
+        if more <= 0:
+            msg = f"New size given ({extents} extents) not larger than existing size ({volume.extents} extents)"
+            raise LvmRefusal(msg)
+        grown = replace(volume, segments=(*volume.segments, *group.allocate(more)))
+        self._commit(replace(group, volumes=tuple(grown if v.name == name else v for v in group.volumes)))
+        for device in self.active_volumes():
+            if device.group == group_name and device.volume.name == name:
+                device.volume = grown
+                device.places = self._places(group)
+        return volume.extents, extents
+
+    def remove_volume(self, group_name: str, name: str) -> None:
+        """Remove a logical volume (`lvremove`)."""
+        group = self.group(group_name)
+        if group.volume(name) is None:
+            msg = f'Failed to find logical volume "{group_name}/{name}"'
+            raise LvmRefusal(msg)
+        if self.block.holders_of(mapper_path(group_name, name)):
+            msg = f"Logical volume {group_name}/{name} in use."
+            raise LvmRefusal(msg)
+        self._deactivate(group_name, name)
+        self._commit(replace(group, volumes=tuple(v for v in group.volumes if v.name != name)))
+
+    def remove_group(self, name: str) -> None:
+        """Remove a volume group (`vgremove`); its physical volumes stay, free."""
+        group = self.group(name)
+        if group.volumes:
+            msg = f'Volume group "{name}" still contains {len(group.volumes)} logical volume(s)'
+            raise LvmRefusal(msg)
+        for physical in group.physicals:
+            path = self.place_of(physical.uuid)
+            self.block.device(path).write(0, Label("LVM2_member", physical.uuid, "raid"))
+
+    def remove_physical(self, path: str) -> None:
+        """Remove a physical volume's label (`pvremove`)."""
+        label = self.labels().get(self._real(path))
+        if label is None:
+            msg = f"No PV found on device {path}."
+            raise LvmRefusal(msg)
+        if label.group is not None:
+            msg = f"PV {path} is used by a VG; use vgreduce first."
+            raise LvmRefusal(msg)
+        self.block.device(path).write(0, None)
+
+    def change_group(self, name: str, *, system_id: str | None = None, tags: tuple[str, ...] | None = None) -> None:
+        """Set a group's system id or tags."""
+        group = self.group(name)
+        if system_id is not None:
+            group = replace(group, system_id=system_id)
+        if tags is not None:
+            group = replace(group, tags=tags)
+        self._commit(group)
+
+    def activate(self, name: str) -> int:
+        """Activate a group's volumes (`vgchange -ay`); return how many are active then."""
+        group = self.group(name)
+        if group.system_id and group.system_id != self.node.name:
+            msg = f"Cannot access VG {name} with system ID {group.system_id} with local system ID {self.node.name}."
+            raise LvmRefusal(msg)
+        for volume in group.volumes:
+            if mapper_path(name, volume.name) not in self.block.devices:
+                self._activate(LvDevice(self, name, volume, group.extent_size, self._places(group)))
+        return len(group.volumes)
+
+    def deactivate(self, name: str) -> int:
+        """Deactivate a group's volumes (`vgchange -an`); return how many are active then. LvmRefusal where one is in use."""
+        held = [device for device in self.active_volumes() if device.group == name]
+        busy = [device for device in held if self.block.holders_of(device.path)]
+        for device in held:
+            if device not in busy:
+                self._deactivate(name, device.volume.name)
+        if busy:
+            msg = "\n  ".join(
+                f"Logical volume {name}/{device.volume.name} contains a filesystem in use."
+                if device.path in self.block.mounts
+                else f"Logical volume {name}/{device.volume.name} in use."
+                for device in busy
+            )
+            count = f'Can\'t deactivate volume group "{name}" with {len(busy)} open logical volume(s)'
+            msg += f"\n  {count}"
+            raise LvmRefusal(msg)
+        return 0
+
+    # Life and death
+
+    def tick(self, _dt: float) -> None:
+        """Nothing happens by itself."""
+
+    def power_off(self) -> None:
+        """Active volumes go with the block layer."""
+
+    def boot(self) -> None:
+        """Activate what `volume_list` lets through, as the boot scripts do.
+
+        Documented: lvm.conf(5); without a list everything that is seen is activated.
+        """
+        allowed = self.volume_list()
+        for name, group in self.groups().items():
+            if (allowed is None or name in allowed) and not group.system_id:
+                try:
+                    self.activate(name)
+                except LvmRefusal as refusal:
+                    self.node.world.log(self.node.name, f"{name} was not activated at boot: {refusal.text}")
+
+    def volume_list(self) -> list[str] | None:
+        """Return `activation/volume_list` of lvm.conf; None where there is none."""
+        text = self.node.files.files.get(DEFAULT_CONFIG, b"").decode()
+        found = re.search(r"^\s*volume_list\s*=\s*\[([^\]]*)\]", text, re.MULTILINE)
+        return re.findall(r'"([^"]*)"', found[1]) if found else None
+
+    # Inside
+
+    def _device(self, path: str) -> BlockDevice:
+        try:
+            return self.block.device(path)
+        except OSError as error:
+            msg = f"No device found for {path}."
+            raise LvmRefusal(msg) from error
+
+    def _real(self, path: str) -> str:
+        return self.block.aliases.get(path, path)
+
+    def _uuid(self, seed: str) -> str:
+        """Return a new UUID in LVM's form; deterministic, unique on this node."""
+        self._uuids += 1
+        letters = re.sub(r"\W", "x", f"{self._uuids:04d}{self.node.name}{seed}").ljust(32, "0")[:32]
+        cuts = (0, 6, 10, 14, 18, 22, 26, 32)
+        return "-".join(letters[a:b] for a, b in pairwise(cuts))
+
+    def _uuid_at(self, path: str) -> str:
+        return self.labels()[self._real(path)].uuid
+
+    def _extents(self, path: str, extent_size: int) -> int:
+        return (self.block.size(path) - DATA_START) // extent_size
+
+    def _places(self, group: Group) -> dict[str, str]:
+        return {physical.uuid: self.place_of(physical.uuid) for physical in group.physicals}
+
+    def _commit(self, group: Group, places: dict[str, str] | None = None) -> Group:
+        newer = replace(group, seqno=group.seqno + 1)
+        for uuid, path in (places or self._places(group)).items():
+            self.block.device(path).write(0, Label("LVM2_member", uuid, "raid", newer))
+        return newer
+
+    def _activate(self, device: LvDevice) -> None:
+        for path in device.below():
+            lower = self.block.device(path)
+            if isinstance(lower, Disk) and self.block.exclusive.get(path, "").startswith("drbd:"):
+                msg = f"device-mapper: reload ioctl on  failed: Device or resource busy ({path})"
+                raise LvmRefusal(msg)
+            self.block.open(path, f"lvm:{device.path}")
+        link = f"/dev/{device.group}/{device.volume.name}"
+        self.block.add(device, link)
+
+    def _deactivate(self, group: str, name: str) -> None:
+        path = mapper_path(group, name)
+        device = self.block.devices.get(path)
+        if device is None:
+            return
+        for lower in device.below():
+            self.block.close(lower, f"lvm:{path}")
+        self.block.remove(path)
+
+
+def extents_for(size: int, extent_size: int) -> int:
+    """Return how many extents hold so many bytes."""
+    return ceil(size / extent_size)
