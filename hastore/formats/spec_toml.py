@@ -9,6 +9,7 @@ import tomlkit
 from tomlkit.items import SingleKey
 
 _WIDTH: Final = 110
+_WIDTH_OF_NESTED: Final = 90
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -38,8 +39,13 @@ def _headed(key: str, item: Any) -> bool:
     if isinstance(item, Mapping):
         return not _flat(item) or len(key) + len(_inline(item)) > _WIDTH
     if isinstance(item, list) and item and all(isinstance(element, Mapping) for element in item):
-        return not all(_flat(element) and len(_inline(element)) <= _WIDTH for element in item)
+        return not all(_fits(element) for element in item)
     return False
+
+
+def _fits(element: Mapping[str, Any]) -> bool:
+    """True where a table of a list reads well in one line."""
+    return len(_inline(element)) <= (_WIDTH if _flat(element) else _WIDTH_OF_NESTED)
 
 
 def _flat(item: Mapping[str, Any]) -> bool:
