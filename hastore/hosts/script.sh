@@ -58,30 +58,33 @@ nap() {
     sleep "$1" 2>/dev/null || sleep 1
 }
 
+# No traps here: a signal that comes just before `wait` is slept through by busybox. What sleeps is left by its pid
+# for alarm_off to end; the waiting shell is woken again and again for the same reason.
 alarm_in() { # seconds, the pid to end then or none; leaves a mark, and wakes a wait that would last for ever
     alarms=$((alarms + 1))
     mark=$scratch/alarm.$alarms
     (
-        asleep=''
-        trap 'kill "$asleep"; exit' TERM
         sleep "$1" &
-        asleep=$!
-        wait "$asleep"
+        echo "$!" >"$mark.asleep"
+        wait "$!"
         : >"$mark"
-        if [ -n "$2" ]; then
-            signal TERM "$2"
-            sleep 1
-            signal KILL "$2"
-            sleep 1
-            kill -s USR1 "$$"
-        fi
+        [ -n "$2" ] || exit
+        signal TERM "$2"
+        sleep 1
+        signal KILL "$2"
+        while sleep 1; do
+            kill -s USR1 "$$" || exit
+        done
     ) </dev/null >/dev/null 2>&1 &
     alarm=$!
 }
 
-alarm_off() { # the alarm's pid
-    kill "$1" 2>/dev/null
+alarm_off() { # the alarm's pid, its mark
+    kill -s KILL "$1" 2>/dev/null
     wait "$1" 2>/dev/null
+    if [ ! -e "$2" ] && read -r asleep 2>/dev/null <"$2.asleep"; then
+        kill "$asleep" 2>/dev/null
+    fi
 }
 
 signal() { # name, pid: the whole group where the program leads one
@@ -101,7 +104,7 @@ guarded() { # seconds, words: do the words beside this shell, in limited time
         signal KILL "$program"
         code='' trouble=TIMEOUT
     fi
-    alarm_off "$guard_alarm"
+    alarm_off "$guard_alarm" "$guard_mark"
 }
 
 # --- programs
@@ -112,10 +115,6 @@ feed() { # a printf format: what the next program reads
     else
         trouble=ENOSPC
     fi
-}
-
-feed_nothing() {
-    : >"$scratch/in"
 }
 
 locate() { # a program's name
@@ -317,7 +316,7 @@ write_attribute() { # id, path, result path, deadline; the content was fed
         whole_mark=$mark whole_alarm=$alarm input=/dev/null
         guarded "$4" put "$scratch/in" "$2"
         judge_write "$3"
-        alarm_off "$whole_alarm"
+        alarm_off "$whole_alarm" "$whole_mark"
     fi
     rm -f "$scratch/in"
     code=''
@@ -412,7 +411,7 @@ await() { # id, how to ask, what must hold, deadline, interval
         nap "$5"
     done
     [ "$verdict" = failed ] || trouble=''
-    alarm_off "$whole_alarm"
+    alarm_off "$whole_alarm" "$whole_mark"
     show_output
     finish "$1" change "$verdict"
 }
@@ -422,7 +421,7 @@ await() { # id, how to ask, what must hold, deadline, interval
 open_bracket() { # id, deadline
     alarm_in "$2" ''
     watch_bracket "$1" "$mark" </dev/null >/dev/null 2>&1 &
-    eval "watchdog_$1=\$! alarm_$1=\$alarm"
+    eval "watchdog_$1=\$! alarm_$1=\$alarm mark_$1=\$mark"
     brackets="$1 $brackets"
 }
 
@@ -443,7 +442,7 @@ watch_bracket() { # id, the mark of its deadline
 
 close_bracket() { # id
     brackets=${brackets#"$1 "}
-    eval "watchdog=\$watchdog_$1 deadline=\$alarm_$1"
+    eval "watchdog=\$watchdog_$1"
     overdue=0
     eval "failed_$1=\$stopped"
     if mkdir "$scratch/left.$1" 2>/dev/null; then
@@ -454,7 +453,7 @@ close_bracket() { # id
         wait "$watchdog" 2>/dev/null
         cat "$scratch/left.$1/frames"
     fi
-    alarm_off "$deadline"
+    eval "alarm_off \"\$alarm_$1\" \"\$mark_$1\""
     code='' trouble='' verdict=done
     if [ "$overdue" = 1 ]; then
         verdict=unknown trouble=TIMEOUT
