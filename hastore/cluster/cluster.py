@@ -9,8 +9,11 @@ from functools import partial
 import attrs
 
 from hastore.cluster import handles
+from hastore.cluster.follow import Failover, follow
 from hastore.cluster.look import Look, look_at
 from hastore.cluster.plan import Make, Plan
+from hastore.display.notebook import Picture
+from hastore.display.topology import topology
 from hastore.execution.apply import OnEvent, Setting
 from hastore.execution.clock import Clock, HasClock, SystemClock
 from hastore.execution.journal import Journal, NoJournal
@@ -83,6 +86,17 @@ class Cluster:
     def stack(self) -> StorageStack:
         """The stack that was given, or last planned; else what the live configuration says by itself."""
         return self._stack or stack_of(self.state)
+
+    def topology(self) -> Picture:
+        """Look, and return the picture of who holds what and who uses it; a notebook shows it by itself."""
+        return Picture(topology(self.stack, self.observe()))
+
+    def follow(self, *, deadline: float = 300.0, on_event: OnEvent | None = None) -> Failover:
+        """Watch an unplanned failover and explain it, until it is over or only a person can help.
+
+        The failover is Pacemaker's: nothing is changed. `deadline` is in seconds.
+        """
+        return follow(self, deadline=deadline, on_event=on_event)
 
     # -- planning -------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hastore.display.notebook import findings_html, table_html
 from hastore.model.findings import Finding, Severity, by_weight
 from hastore.model.names import show_size
 from hastore.model.stack import StorageStack
@@ -56,6 +57,11 @@ class Look:
             ("May this node be rebooted now", tuple(map(str, self.reboot)) or ("no storage node seen",)),
         ]
         return "\n\n".join("\n".join([title, *(f"  {line}" for line in lines)]) for title, lines in parts)
+
+    def _repr_html_(self) -> str:
+        runs = table_html(("what runs",), [(line,) for line in self.runs])
+        reboot = table_html(("may this node be rebooted now",), [(str(line),) for line in self.reboot])
+        return runs + findings_html(self.findings) + reboot
 
 
 def look_at(state: ClusterState, stack: StorageStack) -> Look:

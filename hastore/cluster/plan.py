@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from hastore.cluster.diff import diff
+from hastore.display.notebook import findings_html, table_html
 from hastore.execution.apply import OnEvent, apply_waves
 from hastore.execution.journal import FileJournal, Journal, NoJournal
 from hastore.execution.report import ApplyReport
@@ -81,6 +84,10 @@ class Plan:
         """
         return tuple((step.host, line) for step, operations in self._rendered() for line in _typed(step, operations))
 
+    def diff(self) -> str:
+        """Return what changes in configurations, as a unified diff with secrets hidden."""
+        return diff(self.steps, self.state)
+
     def _rendered(self) -> Iterator[tuple[Step, tuple[Operation, ...]]]:
         before = self.state
         for wave, after in zip(self.schedule.waves, self.schedule.predicted, strict=True):
@@ -144,6 +151,11 @@ class Plan:
         weighty = [f for f in self.findings if f.severity.weight <= Severity.WARNING.weight]
         lines.extend(f"  !  {finding}" for finding in weighty)
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [(str(n), s.host, s.title) for n, wave in enumerate(self.waves, start=1) for s in wave]
+        stalls = "".join(f"<p>{escape(str(d))}</p>" for d in self.disruptions)
+        return table_html(("wave", "host", "what"), rows) + stalls + findings_html(self.findings)
 
     def __repr__(self) -> str:
         blocked = f", {len(self.blocking)} blocking" if self.blocking else ""

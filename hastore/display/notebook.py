@@ -4,8 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
+from hastore.display.svg import draw
+from hastore.display.topology import Topology
 from hastore.model.findings import Finding, Severity, by_weight
+
+
+class Picture:
+    """A topology that draws itself: in a notebook as SVG, on a terminal as text."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+
+    @property
+    def svg(self) -> str:
+        """The picture as an SVG document."""
+        return draw(self.topology)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the SVG to a file and return its path."""
+        written = Path(path)
+        written.write_text(self.svg, encoding="utf-8")
+        return written
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __str__(self) -> str:
+        return str(self.topology)
+
 
 _COLOURS = {
     Severity.BLOCKING: "#b3261e",
