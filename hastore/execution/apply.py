@@ -10,7 +10,7 @@ from hastore.drivers.base import Verdict
 from hastore.execution.clock import Clock
 from hastore.execution.journal import Journal, Redactor
 from hastore.execution.report import ApplyReport, StepReport
-from hastore.execution.secrets import resolve_operations, revealed_in
+from hastore.execution.secrets import resolve_operations
 from hastore.execution.session import HostSession, observe_all, side_by_side
 from hastore.hosts.operations import Operation, Outcome
 from hastore.model.errors import ConnectError, OutcomeUnknown, StepFailed
@@ -109,7 +109,7 @@ class _Application:
         session = self.setting.session(host)
         rendered = [(step, session.driver(step.subsystem).render(step, self.state)) for step in steps]
         operations = resolve_operations([op for _, ops in rendered for op in ops])
-        self.redactor.learn(revealed_in(operations))
+        self.redactor.learn(operations)
         for step, ops in rendered:
             self.tell("step-started", step.title, step)
             self.setting.journal.write("step", step=step.key, host=host, operations=[str(op) for op in ops])

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from hastore.hosts.operations import Await, Bracket, Content, Expect, Operation, Run, WriteAttribute, WriteFile
 from hastore.model.secrets import HIDDEN, Revealed
 
 
@@ -56,10 +57,26 @@ class Redactor:
     def __init__(self) -> None:
         self._secrets: set[str] = set()
 
-    def learn(self, secrets: Iterable[Revealed]) -> None:
-        """Remember secrets that are about to be used."""
-        texts = (secret.content.decode("utf-8", "surrogateescape") for secret in secrets)
-        self._secrets.update(text for text in texts if text)
+    def learn(self, operations: Iterable[Operation]) -> None:
+        """Remember the secrets within operations that are about to be performed."""
+        for operation in operations:
+            self._learn(operation)
+
+    def _learn(self, operation: Operation) -> None:
+        match operation:
+            case Run(stdin=content) | WriteFile(content=content) | WriteAttribute(content=content):
+                self._learn_content(content)
+            case Expect(probe=probe) | Await(probe=probe):
+                self._learn(probe)
+            case Bracket():
+                self.learn((*operation.enter, *operation.body, *operation.leave))
+            case _:
+                pass
+
+    def _learn_content(self, content: Content) -> None:
+        if not isinstance(content, bytes):
+            texts = (p.content.decode("utf-8", "surrogateescape") for p in content if isinstance(p, Revealed))
+            self._secrets.update(text for text in texts if text)
 
     def clean(self, text: str) -> str:
         """Return the text with asterisks in the place of secrets, longest first."""
