@@ -80,7 +80,7 @@ def lvm_hides_drbd(stack: StorageStack) -> Iterator[Sighting]:
     if settings is None or settings.use_devicesfile:
         return
     for group in groups_on_drbd(stack):
-        for path in group.physical_volumes:
+        for path in group.physical_volumes or tuple(v.device for r in stack.drbd for v in r.volumes):
             if not sees(settings, path):
                 yield Sighting((f"vg:{group.name}", f"disk:{path}", "lvm:filter"), filters_in_force(settings))
 

@@ -156,8 +156,10 @@ def backing_disks(stack: StorageStack) -> Iterator[tuple[DrbdResource, str]]:
 
 
 def groups_on_drbd(stack: StorageStack) -> tuple[VolumeGroup, ...]:
-    """Return the volume groups that stand on DRBD."""
-    return tuple(g for g in stack.volume_groups if stack.drbd_under(g))
+    """Return the volume groups that stand on DRBD; one whose disks are not told is taken to, where there is DRBD."""
+    if not stack.drbd:
+        return ()
+    return tuple(g for g in stack.volume_groups if not g.physical_volumes or stack.drbd_under(g))
 
 
 def seconds(text: str) -> float:
