@@ -13,7 +13,7 @@ What needs a kernel that test machines lack (DRBD, LVM, SCST, portblock's firewa
         cluster["centos01"].crash()
         assert [call.action for call in cluster.calls() if call.resource == "p_lun"] == ["start", "monitor"]
 
-`node.prefix` is the argv that runs a command inside a node, for a `Host` that reaches it.
+`NamespaceHost(node)` of namespace_host.py is that node as one of hastore's hosts.
 """
 
 from __future__ import annotations
@@ -221,13 +221,13 @@ class PowerSwitch(socketserver.UnixStreamServer):
 class PowerRequest(socketserver.StreamRequestHandler):
     """One request of a fence agent."""
 
-    server: PowerSwitch
-
     def handle(self) -> None:
         """Act, then answer."""
+        switch = self.server
+        assert isinstance(switch, PowerSwitch)
         action, _, name = self.rfile.readline().decode().strip().partition(" ")
-        code = self.server.act(action, name)
-        listing = " ".join(self.server.cluster.nodes) if action == "list" else ""
+        code = switch.act(action, name)
+        listing = " ".join(switch.cluster.nodes) if action == "list" else ""
         self.wfile.write(f"{code} {listing}\n".encode())
 
 
