@@ -148,9 +148,9 @@ def name_of_number(number: int) -> str:
 
 
 def name_in(message: bytes) -> str:
-    """Return the errno's name that the last line of a tool's message ends with, or "" where it names none.
+    r"""Return the errno's name that the last line of a tool's message ends with, or "" where it names none.
 
-    >>> name_in(b"dd: error writing '/dev/full': No space left on device\\n")
+    >>> name_in(b"dd: error writing '/dev/full': No space left on device\n")
     'ENOSPC'
     """
     for line in reversed(message.decode("utf-8", "replace").splitlines()):

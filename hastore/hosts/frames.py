@@ -182,8 +182,8 @@ class FrameReader:
             if str(place) in self._parts:
                 continue
             unknown = str(place) in begun or not certain
-            self._parts[str(place)] = self._unfinished(operation, str(place), why) if unknown else Outcome(
-                operation, Status.NOT_RUN
+            self._parts[str(place)] = (
+                self._unfinished(operation, str(place), why) if unknown else Outcome(operation, Status.NOT_RUN)
             )
             self._tell(place)
         return tuple(self._parts[str(place)] for place in range(len(self.batch)))
@@ -220,12 +220,15 @@ def _entries(listed: bytes, chunks: Iterator[bytes]) -> Iterator[tuple[str, Entr
         kind, mode, raw_path = head.split(b" ", 2)
         path = _text(raw_path).removeprefix(".").removeprefix("/")
         content, error = _content(next(chunks, b""), raw_path) if kind == b"f" else (b"", "")
-        yield path, Entry(
-            _KINDS[_text(kind)],  # type: ignore[arg-type]  # a Literal out of a table of three
-            content,
-            _text(target).removesuffix("\n"),
-            int(mode or b"0", 8),
-            "EACCES" if kind == b"u" else error,
+        yield (
+            path,
+            Entry(
+                _KINDS[_text(kind)],  # type: ignore[arg-type]  # a Literal out of a table of three
+                content,
+                _text(target).removesuffix("\n"),
+                int(mode or b"0", 8),
+                "EACCES" if kind == b"u" else error,
+            ),
         )
 
 

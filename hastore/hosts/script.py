@@ -35,7 +35,7 @@ BOOTSTRAP: Final = 'eval "$(cat)"'
 ONE_LINE: Final = 'IFS= read -r line; eval "$line"'
 """The same for scripts of one line, after which standard input stays open: its end tells that we are gone."""
 
-_PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _./:;,=+@#<>(){}[]\n\t\"")
+_PLAIN: Final = frozenset(b'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _./:;,=+@#<>(){}[]\n\t"')
 _OCTAL: Final = tuple(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in range(256))
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -69,14 +69,16 @@ def compile_batch(batch: Sequence[Operation], token: str, amendments: str = "") 
 
 def compile_stream(run: Run) -> bytes:
     """Return one line that runs a program, its standard output ours, and ends it when standard input does."""
-    settings = [f"export {_setting(name, text)};" for name, text in run.env.items()]
+    settings = "".join(f" export {_setting(name, text)};" for name, text in run.env.items())
     words = " ".join(map(_word, run.argv))
-    feed = f"printf {_format(expose(run.stdin))} | " if run.stdin else ""
-    source = "" if run.stdin else "</dev/null"
+    fed = (
+        f"printf {_format(expose(run.stdin))} | exec $group {words}" if run.stdin else f"exec $group {words} </dev/null"
+    )
     line = (
-        f"PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export LC_ALL=C PATH; {' '.join(settings)}"
-        f" exec 3<&0; {{ {feed}exec {words} {source} 3<&-; }} & program=$!;"
-        ' { cat <&3 >/dev/null; kill "$program"; } 2>/dev/null >&2 & watch=$!;'
+        f"PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export LC_ALL=C PATH;{settings} group=;"
+        ' [ -z "$(command -v setsid)" ] || group=setsid; exec 3<&0;'
+        f" {fed} 3<&- & program=$!;"
+        ' { cat <&3; kill -- "-$program" || kill "$program"; } >/dev/null 2>&1 & watch=$!;'
         ' exec 3<&-; wait "$program"; code=$?; kill "$watch"; exit "$code"'
     )
     return _one_line(line)

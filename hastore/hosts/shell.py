@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import secrets
@@ -49,6 +50,11 @@ class ShellHost(ABC):
     def name(self) -> str:
         """The node's name (`uname -n`)."""
 
+    @property
+    def _label(self) -> str:
+        """What errors call the host; no connection is opened to find out."""
+        return self.name
+
     @abstractmethod
     def _argv(self, bootstrap: str) -> Sequence[str]:
         """Return the argv that starts a sh there with this text as its `-c`; the text is ours, never data."""
@@ -69,7 +75,7 @@ class ShellHost(ABC):
         if reader.refused or (intact and not reader.ready):
             said = ending.stderr.decode(errors="replace").strip()
             why = reader.refused or said or f"its sh ended at once with exit code {ending.exit_code}"
-            raise ConnectError(why, host=self.name)
+            raise ConnectError(why, host=self._label)
         return reader.close(intact=intact, why=ending.stderr)
 
     def _carry(self, script: bytes, reader: FrameReader, allowance: float) -> _Ending:
@@ -104,7 +110,7 @@ class ShellHost(ABC):
             if code in {126, 127} and code not in operation.ok:
                 errors.seek(0)
                 msg = f"{operation.argv[0]} cannot be run: {errors.read().decode(errors='replace').strip()}"
-                raise HostError(msg, host=self.name)
+                raise HostError(msg, host=self._label)
 
     @contextmanager
     def hold(self, name: str, /) -> Iterator[None]:
@@ -125,19 +131,18 @@ class ShellHost(ABC):
                 errors.seek(0)
                 why = answer or errors.read().decode(errors="replace").strip() or "no answer came"
                 msg = f"the lock {name!r} cannot be held: {why}"
-                raise HostError(msg, host=self.name)
+                raise HostError(msg, host=self._label)
             yield
 
     @contextmanager
     def _start(self, bootstrap: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
         with tempfile.TemporaryFile() as errors:
+            argv = self._argv(bootstrap)
             try:
-                process = subprocess.Popen(  # noqa: S603  # an argv of ours; data travels on standard input
-                    self._argv(bootstrap), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-                )
+                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603  # an argv of ours; data travels on standard input
             except OSError as error:
-                msg = f"cannot start {self._argv(bootstrap)[0]}: {error.strerror}"
-                raise ConnectError(msg, host=self.name) from error
+                msg = f"cannot start {argv[0]}: {error.strerror}"
+                raise ConnectError(msg, host=self._label) from error
             try:
                 yield process, errors
             finally:
@@ -178,12 +183,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             with suppress(OSError):
                 pipe.close()
-    for finish in (process.terminate, process.kill):
-        if process.poll() is not None:
-            return
-        finish()
+    for insist in (None, process.terminate, process.kill):
+        if insist is not None:
+            insist()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(2.0)
+            process.wait(1.0)
+            return
 
 
 def _allowance(operation: Operation) -> float:
@@ -206,5 +211,8 @@ def _allowance(operation: Operation) -> float:
 
 def _who_asks() -> str:
     """Return who holds a lock, for those who find it held."""
-    user = os.environ.get("USER") or str(os.getuid())
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
     return f"{user}@{os.uname().nodename}, process {os.getpid()}"

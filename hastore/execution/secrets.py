@@ -1,0 +1,120 @@
+"""Ask the sources of secrets for their content, at the last moment before an operation travels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from hastore.hosts.operations import Await, Bracket, Content, Expect, Operation, Run, WriteAttribute, WriteFile
+from hastore.model.errors import SecretError
+from hastore.model.secrets import Revealed, Secret, SecretSource
+
+_COMMAND_TIMEOUT: Final = 60.0
+"""Seconds a secret's command may take; some ask a person for a passphrase."""
+
+
+def resolve(secret: Secret) -> Revealed:
+    """Return a secret's bytes: a literal, a variable, a file, or what a command prints.
+
+    One trailing newline of a file or of a command's output is not part of the secret. Raises SecretError where
+    the source gives nothing; its message names the source, never content.
+    """
+    content = _SOURCES[secret.source](*secret.reference)
+    if not content:
+        raise _nothing(secret, "it is empty")
+    return Revealed(content)
+
+
+def resolve_operations(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Return the operations with every Secret in their content revealed, within brackets and probes too.
+
+    A secret that occurs several times is asked for once. Raises SecretError as `resolve` does.
+    """
+    known: dict[Secret, Revealed] = {}
+
+    def reveal(secret: Secret) -> Revealed:
+        if secret not in known:
+            known[secret] = resolve(secret)
+        return known[secret]
+
+    return tuple(_revealed(operation, reveal) for operation in operations)
+
+
+def _revealed(operation: Operation, reveal: Callable[[Secret], Revealed]) -> Operation:
+    def deeply(inner: Iterable[Operation]) -> tuple[Operation, ...]:
+        return tuple(_revealed(each, reveal) for each in inner)
+
+    match operation:
+        case Run(stdin=content):
+            return attrs.evolve(operation, stdin=_content(content, reveal))
+        case WriteFile(content=content) | WriteAttribute(content=content):
+            return attrs.evolve(operation, content=_content(content, reveal))
+        case Bracket():
+            return attrs.evolve(
+                operation,
+                enter=deeply(operation.enter),
+                body=deeply(operation.body),
+                leave=deeply(operation.leave),
+            )
+        case Expect(probe=Run() as probe) | Await(probe=Run() as probe):
+            return attrs.evolve(operation, probe=attrs.evolve(probe, stdin=_content(probe.stdin, reveal)))
+        case _:
+            return operation
+
+
+def _content(content: Content, reveal: Callable[[Secret], Revealed]) -> Content:
+    if isinstance(content, bytes):
+        return content
+    return tuple(reveal(piece) if isinstance(piece, Secret) else piece for piece in content)
+
+
+def _literal(text: str) -> bytes:
+    return text.encode()
+
+
+def _variable(name: str) -> bytes:
+    try:
+        return os.environb[os.fsencode(name)]
+    except KeyError:
+        raise _nothing(Secret.environment(name), "it is not set") from None
+
+
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes().removesuffix(b"\n")
+    except OSError as error:
+        raise _nothing(Secret.file(path), error.strerror or "it cannot be read") from None
+
+
+def _command(*argv: str) -> bytes:
+    source = Secret.command(*argv)
+    if not argv:
+        raise _nothing(source, "no program is named")
+    try:
+        ran = subprocess.run(
+            argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=_COMMAND_TIMEOUT, check=False
+        )  # the user's own command, an argv
+    except subprocess.TimeoutExpired:
+        raise _nothing(source, f"it took more than {_COMMAND_TIMEOUT:g} s") from None
+    except OSError as error:
+        raise _nothing(source, f"{argv[0]} cannot be run: {error.strerror}") from None
+    if ran.returncode:
+        raise _nothing(source, f"it ended with exit code {ran.returncode}")
+    return ran.stdout.removesuffix(b"\n")
+
+
+_SOURCES: Final[Mapping[SecretSource, Callable[..., bytes]]] = {
+    "literal": _literal,
+    "environment": _variable,
+    "file": _file,
+    "command": _command,
+}
+
+
+def _nothing(secret: Secret, why: str) -> SecretError:
+    return SecretError(f"{secret!r} gives no secret: {why}")
