@@ -123,7 +123,7 @@ class _Reader:
             self._next += 1
             opening = Statement(tuple(words), end)
             outer = around.keyword if around else ""
-            if words and around and outer not in _HOMES.get(opening.keyword, {outer}):
+            if words and around and outer not in _HOMES.get(opening.keyword, {outer}) and outer != "skip":
                 raise self._misplaced(words[0], around)
             return Statement(opening.words, end, self.block(opening))
         if end.text != ";":
