@@ -134,8 +134,6 @@ def _node(element: etree._Element) -> NodeStatus:
 
 
 def _resources(root: etree._Element) -> tuple[ResourceStatus, ...]:
-    section = root.find("resources")
-    found = [] if section is None else list(section.iter("resource"))
     return tuple(
         ResourceStatus(
             _without_instance(resource.get("id", "")),
@@ -146,9 +144,14 @@ def _resources(root: etree._Element) -> tuple[ResourceStatus, ...]:
             blocked=_is_true(resource, "blocked"),
             orphaned=_is_true(resource, "orphaned"),
         )
-        for resource in found
+        for resource in _resource_elements(root)
         for node in ([node.get("name", "") for node in resource.findall("node")] or [""])
     )
+
+
+def _resource_elements(root: etree._Element) -> list[etree._Element]:
+    """Return every <resource>, which stands below its node where crm_mon was told --group-by-node."""
+    return [r for name in ("nodes", "resources") for section in root.findall(name) for r in section.iter("resource")]
 
 
 def _role(word: str) -> str:
@@ -170,7 +173,7 @@ def _failures(root: etree._Element) -> tuple[Failure, ...]:
     for element in root.findall("failures/failure"):
         task, node = element.get("task", ""), element.get("node", "")
         # The key is <resource>_<task>_<interval in ms>; a resource's id may hold underscores itself.
-        key = element.get("op_key") or element.get("id", "")
+        key = element.get("op_key", "")
         resource = _without_instance(key.removesuffix(f"_{task}_{element.get('interval', '0')}"))
         status = element.get("status", "complete")
         reasons = (element.get("exitreason"), status if status != "complete" else "", element.get("exitstatus"))
@@ -189,9 +192,8 @@ def _failures(root: etree._Element) -> tuple[Failure, ...]:
 
 def _pending(root: etree._Element) -> bool:
     """Tell whether anything is under way: crm_mon marks what a resource is about with `pending`."""
-    resources = root.find("resources")
     return (
-        (resources is not None and any(resource.get("pending") for resource in resources.iter("resource")))
+        any(resource.get("pending") for resource in _resource_elements(root))
         or any(_is_true(node, "pending") for node in root.findall("nodes/node"))
         or any(event.get("status") == "pending" for event in root.iter("fence_event"))
     )

@@ -260,7 +260,7 @@ def _remove(cib: Cib, id: str) -> Cib:
     named = (*cib.elements(), *cib.tags, *cib.foreign)
     if id not in {thing.id for thing in named} | {level.xml_id for level in cib.levels}:
         return cib
-    doomed = _with_what_is_left_empty(cib, id)
+    doomed = _with_what_falls(cib, id)
     return attrs.evolve(
         cib,
         resources=tuple(r for r in cib.resources if r.id not in doomed),
@@ -270,8 +270,8 @@ def _remove(cib: Cib, id: str) -> Cib:
             if g.id not in doomed
         ),
         clones=tuple(c for c in cib.clones if c.id not in doomed),
-        constraints=tuple(c for c in cib.constraints if c.id not in doomed and not doomed & {*ends(c)}),
-        tags=tuple(_without(tag, doomed) for tag in cib.tags if tag.id not in doomed and {*tag.members} - doomed),
+        constraints=tuple(c for c in cib.constraints if c.id not in doomed),
+        tags=tuple(_without(tag, doomed) for tag in cib.tags if tag.id not in doomed),
         levels=tuple(
             attrs.evolve(level, devices=tuple(d for d in level.devices if d not in doomed))
             for level in cib.levels
@@ -282,12 +282,23 @@ def _remove(cib: Cib, id: str) -> Cib:
     )
 
 
-def _with_what_is_left_empty(cib: Cib, id: str) -> frozenset[str]:
-    """Return the id and those of groups and clones that hold nothing once it is gone."""
-    doomed = {id}
-    doomed |= {g.id for g in cib.groups if {*g.members} <= doomed}
-    doomed |= {c.id for c in cib.clones if c.resource in doomed}
+def _with_what_falls(cib: Cib, id: str) -> frozenset[str]:
+    """Return the id and those of what cannot be without it: emptied groups, clones and tags, constraints."""
+    doomed: set[str] = set()
+    falling = {id}
+    while falling - doomed:
+        doomed |= falling
+        falling = {g.id for g in cib.groups if {*g.members} <= doomed}
+        falling |= {c.id for c in cib.clones if c.resource in doomed}
+        falling |= {c.id for c in cib.constraints if doomed & {*ends(c)}}
+        falling |= {t.id for t in cib.tags if {*t.members} <= doomed}
+        falling |= {f.id for f in cib.foreign if f.parent == "constraints" and doomed & _constrained(f)}
     return frozenset(doomed)
+
+
+def _constrained(foreign: Foreign) -> set[str]:
+    """Return the ids that a constraint's own attributes name; resource sets inside it are another matter."""
+    return {match[1] for match in _CONSTRAINED.finditer(foreign.xml.partition(">")[0])}
 
 
 def _without(tag: Tag, doomed: frozenset[str]) -> Tag:
@@ -308,9 +319,6 @@ def _foreign_without(cib: Cib, doomed: frozenset[str]) -> tuple[Foreign, ...]:
     kept = []
     for foreign in cib.foreign:
         if foreign.id in doomed or foreign.parent in homes:
-            continue
-        constrained = {match[1] for match in _CONSTRAINED.finditer(foreign.xml.partition(">")[0])}
-        if foreign.parent == "constraints" and doomed & constrained:
             continue
         mentioned = doomed & {match[1] for match in _MENTIONED.finditer(foreign.xml)}
         if mentioned:
