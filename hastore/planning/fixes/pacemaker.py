@@ -110,8 +110,13 @@ def portblock(vip: PacemakerResource, action: str) -> PacemakerResource:
 
 
 def guard_ports(stack: StorageStack) -> StorageStack:
+    """Return the stack with every address of a target guarded, where it was not; the group is then put in order."""
+    guarded = with_guards(stack)
+    return stack if guarded == stack else order_groups(guarded)
+
+
+def order_groups(stack: StorageStack) -> StorageStack:
     """Return the stack with the groups of targets in order, and no constraint left that says otherwise."""
-    stack = with_guards(stack)
     concerned = {group.id for group, _ in vips_before_targets(stack)}
 
     def edit(cib: Cib) -> Cib:
@@ -134,9 +139,18 @@ PORTBLOCK_ORDER: Final = Fix(
     "portblock-around-group",
     "Order the group: volume group, block, addresses, target, LUNs, unblock, messages",
     "A client that comes back early then waits instead of being refused; constraints that contradict this order would "
-    "make a loop, and go",
+    "make a loop, and go. Nothing restarts for it: the new order holds from the next start on",
+    Risk.HARMLESS_IN_FILE,
+    ("portblock-protects-nothing", "order-contradicts-group"),
+    order_groups,
+)
+PORTBLOCK_ADDED: Final = Fix(
+    "portblock-added",
+    "Block each address's port before it is up, and open it after the last LUN",
+    "A client that comes back early then waits instead of being refused; a primitive put in the middle of a running group "
+    "restarts what comes after it",
     Risk.RESTARTS_SERVICE,
-    ("portblock-protects-nothing", "portblock-missing", "order-contradicts-group"),
+    ("portblock-missing",),
     guard_ports,
 )
 
@@ -291,6 +305,7 @@ QUORUM_POLICY: Final = Fix(
 FIXES: Final = (
     PROMOTABLE_CLONE,
     PORTBLOCK_ORDER,
+    PORTBLOCK_ADDED,
     PORTBLOCK_TICKLE,
     GROUP_ORDERS,
     TIMEOUTS,

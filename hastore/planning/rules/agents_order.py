@@ -129,7 +129,7 @@ def order_repeats_group(stack: StorageStack) -> Iterator[Sighting]:
     Severity.BLOCKING,
     trap="trap 12",
     summary="The constraint and the group's order make a loop: nothing of them will start",
-    source="Pacemaker Explained, groups; crm_verify does not see order loops (recorded)",
+    source="Pacemaker Explained, groups; crm_simulate: invalid transition (run); crm_verify does not see the loop",
     mend="Drop the constraint, or reorder the group",
 )
 def order_contradicts_group(stack: StorageStack) -> Iterator[Sighting]:
