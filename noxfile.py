@@ -8,6 +8,7 @@ import nox
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
 
@@ -81,7 +82,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, by two checkers."""
-    session.install(*TESTING, "mypy~=2.4.1", "pyright[nodejs]==1.1.414", "nox", "sphinx")
+    session.install(*TESTING, "mypy~=2.4.1", "pyright[nodejs]==1.1.414", "lxml-stubs", "nox", "sphinx")
     session.run("mypy")
     session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
 

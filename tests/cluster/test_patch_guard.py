@@ -8,7 +8,6 @@ out, admin_epoch and epoch guard alone: changes of status pass, another operator
 from __future__ import annotations
 
 import pytest
-from lxml import etree
 
 from real_cluster import RealCluster
 
