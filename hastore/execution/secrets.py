@@ -96,9 +96,9 @@ def _command(*argv: str) -> bytes:
     if not argv:
         raise _nothing(source, "no program is named")
     try:
-        ran = subprocess.run(
+        ran = subprocess.run(  # noqa: S603  # the user's own command, an argv
             argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=_COMMAND_TIMEOUT, check=False
-        )  # the user's own command, an argv
+        )
     except subprocess.TimeoutExpired:
         raise _nothing(source, f"it took more than {_COMMAND_TIMEOUT:g} s") from None
     except OSError as error:

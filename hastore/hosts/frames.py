@@ -225,7 +225,7 @@ def _entries(listed: bytes, chunks: Iterator[bytes]) -> Iterator[tuple[str, Entr
             Entry(
                 _KINDS[_text(kind)],  # type: ignore[arg-type]  # a Literal out of a table of three
                 content,
-                _text(target).removesuffix("\n"),
+                _text(target),
                 int(mode or b"0", 8),
                 "EACCES" if kind == b"u" else error,
             ),

@@ -99,7 +99,8 @@ def compile_hold(name: str, holder: str) -> bytes:
 def _one_line(line: str) -> bytes:
     """Return the line on its way; newlines within its words are said by printf."""
     if "\n" in line:
-        line = f'eval "$(printf {_format(line.encode("utf-8", "surrogateescape"))})"'
+        octal = _format(line.encode("utf-8", "surrogateescape")).replace("\n", "\\012")
+        line = f'eval "$(printf {octal})"'
     return f"{line}\n".encode("utf-8", "surrogateescape")
 
 

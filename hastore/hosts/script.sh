@@ -88,7 +88,7 @@ alarm_off() { # the alarm's pid, its mark
 }
 
 signal() { # name, pid: the whole group where the program leads one
-    kill -s "$1" -- "-$2" 2>/dev/null || kill -s "$1" "$2" 2>/dev/null
+    kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null
 }
 
 guarded() { # seconds, words: do the words beside this shell, in limited time
@@ -241,7 +241,7 @@ describe='
         read -r mode
         if [ -L "$path" ]; then
             printf "l %s %s\0" "${mode:-0}" "$path"
-            readlink "$path"
+            readlink -n "$path"
             printf "\0"
         elif [ -f "$path" ]; then
             printf "f %s %s\0\0" "${mode:-0}" "$path"
@@ -371,7 +371,7 @@ await_result() { # result path: what SCST says of the work it had queued
 peek() { # path
     : >"$scratch/out"
     : >"$scratch/err"
-    if [ -e "$1" ] || [ -L "$1" ]; then
+    if [ -e "$1" ]; then
         get "$1" >"$scratch/out" 2>"$scratch/err" || trouble='?'
     else
         trouble=ENOENT
