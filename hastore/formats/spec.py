@@ -89,11 +89,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Representer(SafeRepresenter):
-    """Quotes what a reader of YAML 1.1 would take for true or false."""
+    """Quotes what a reader of YAML 1.1 would take for true or false, and escapes what nobody sees."""
 
     def represent_text(self, text: str) -> Any:
+        """Represent a text so that every reader takes it for the same text."""
         style = "'" if text.lower() in {"yes", "no", "on", "off", "y", "n"} else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+        # YAML folds line ends that are not LF, in all styles but this one.
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style if text.isprintable() else '"')
 
 
 _Representer.add_representer(str, _Representer.represent_text)
