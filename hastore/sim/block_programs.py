@@ -156,4 +156,4 @@ def wipefs(call: Call) -> Reply:
             for s in found
         )
         return reply(out=erased)
-    call.give_up("only -J or -a is")
+    return call.give_up("only -J or -a is")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from hastore.sim import base_programs, block_programs, invariants, lvm_programs
+from hastore.sim import base_programs, block_programs, crm_tools, drbd_programs, invariants, lvm_programs
 from hastore.sim.block import Block
 from hastore.sim.clock import SimClock
+from hastore.sim.cluster import Cluster
+from hastore.sim.drbd import Drbd
 from hastore.sim.host import SimHost
 from hastore.sim.lvm import Lvm
 from hastore.sim.network import Network
@@ -36,6 +38,7 @@ class Lab:
     ) -> None:
         self.clock = SimClock()
         self.world = World(self.clock)
+        self.cluster = Cluster(self.world)
         self.nodes = tuple(nodes)
         self.clients = tuple(clients)
         for name in (*nodes, *clients):
@@ -65,9 +68,12 @@ class Lab:
         for path, size in disks.items():
             block.add_disk(path, size)
         block_programs.install(node)
+        node.install("drbd", Drbd(node))
+        drbd_programs.install(node)
         node.install("lvm", Lvm(node))
         lvm_programs.install(node)
         node.install("scst", Scst(node))
+        crm_tools.install(node, self.cluster)
 
     def _add_client(self, node: Node) -> None:
         """Install the initiator's side (its half of the room adds itself here)."""

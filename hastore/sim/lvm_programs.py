@@ -82,7 +82,7 @@ def lvm(call: Call) -> Reply:
         return reply(out=VERSION)
     if len(call.argv) > 1 and (call.argv[1] in COMMANDS or call.argv[1] in _REPORTS):
         return run(Call(call.node, call.argv[1:], call.stdin, call.env, call.deadline))
-    call.give_up()
+    return call.give_up()
 
 
 def run(call: Call) -> Reply:
