@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from hastore.sim.block import Block
 from hastore.sim.lab import Lab
+from hastore.sim.lvm import Lvm, mapper_path
+from hastore.sim.world import Node
 
+SYSTEM_GROUP = "vg_centos"
 HOSTS = {"centos01": 181, "centos02": 182, "drbd01": 178, "drbd02": 179}
 NETWORKS = {
     nic: {name: f"192.168.{third}.{last}/24" for name, last in HOSTS.items()}
@@ -12,10 +16,22 @@ NETWORKS = {
 
 
 def article() -> Lab:
-    """Return the article's lab before anything is configured: /dev/sdb blank on both storage nodes."""
-    return Lab(
+    """Return the article's lab before anything is configured: the system on /dev/sda, /dev/sdb blank on both storage nodes."""
+    lab = Lab(
         nodes=("centos01", "centos02"),
         disks={name: {"/dev/sda": "8G", "/dev/sdb": "20G"} for name in ("centos01", "centos02")},
         clients=("drbd01", "drbd02"),
         networks=NETWORKS,
     )
+    for name in lab.nodes:
+        _install_system(lab.world.nodes[name])
+    return lab
+
+
+def _install_system(node: Node) -> None:
+    """Put the volume group vg_centos on /dev/sda, its root volume mounted."""
+    lvm, block = node.subsystem(Lvm), node.subsystem(Block)
+    lvm.create_group(SYSTEM_GROUP, ["/dev/sda"])
+    lvm.create_volume(SYSTEM_GROUP, "lv_root", 1024)
+    root = mapper_path(SYSTEM_GROUP, "lv_root")
+    block.mounts_at_boot[root] = block.mounts[root] = "/"

@@ -130,6 +130,7 @@ class Block:
         self.exclusive: dict[str, str] = {}
         self.mounts: dict[str, str] = {}
         """Device path -> where it is mounted."""
+        self.mounts_at_boot: dict[str, str] = {}
 
     def add_disk(self, path: str, size: str | int) -> Disk:
         """Add a blank disk."""
@@ -216,7 +217,8 @@ class Block:
     def claim(self, path: str, holder: str) -> None:
         """Hold a device alone, without reading it, as DRBD holds its disk; OSError ENOENT, EBUSY."""
         device = self.device(path)
-        if device.path in self.exclusive or device.path in self.mounts:
+        mapped = any(other.startswith("lvm:") for other in self.holders.get(device.path, []))
+        if device.path in self.exclusive or device.path in self.mounts or mapped:
             raise refuse(errno.EBUSY, path)
         self.exclusive[device.path] = holder
         self.holders.setdefault(device.path, []).append(holder)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from hastore.sim import base_programs, block_programs, crm_tools, drbd_programs, invariants, lvm_programs
+from hastore.sim import (
+    base_programs,
+    block_programs,
+    crm_tools,
+    drbd_programs,
+    invariants,
+    lvm_programs,
+    open_iscsi_programs,
+)
 from hastore.sim.block import Block
 from hastore.sim.clock import SimClock
 from hastore.sim.cluster import Cluster
@@ -76,4 +84,7 @@ class Lab:
         crm_tools.install(node, self.cluster)
 
     def _add_client(self, node: Node) -> None:
-        """Install the initiator's side (its half of the room adds itself here)."""
+        """Install the initiator's side."""
+        node.install("block", Block(node))
+        block_programs.install(node)
+        open_iscsi_programs.install(node)

@@ -445,6 +445,8 @@ class Lvm:
                     self.activate(name)
                 except LvmRefusal as refusal:
                     self.node.world.log(self.node.name, f"{name} was not activated at boot: {refusal.text}")
+        there = self.block.devices
+        self.block.mounts |= {path: place for path, place in self.block.mounts_at_boot.items() if path in there}
 
     def volume_list(self) -> list[str] | None:
         """Return `activation/volume_list` of lvm.conf; None where there is none."""

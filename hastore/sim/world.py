@@ -5,14 +5,17 @@ Python methods for simulated agents and clients (no shell needed), by subsystem;
 - `network.Network`: `add_address(ip, prefix, nic)`, `remove_address(ip)`, `has_address(ip)`, `block(ip, port)`,
   `unblock(ip, port)`, `blocked(ip, port)`
 - `block.Block`: `read(device, extent)`, `write(device, extent, write_id)`, `size(device)`, `signature(device)`,
-  `holders(device)`, `acknowledge(...)` for workloads
-- `drbd.Drbd`: `load()`, `up(res)`, `down(res)`, `attach`, `connect`, `disconnect`, `promote(res, force=False)`,
+  `holders_of(device)`
+- `world.ledger`: `attempt(target, lun, extent, write_id)` before, `acknowledge(...)` after a client's write: `write-lost` is
+  then found by itself
+- `drbd.Drbd`: `up(res)`, `down(res)`, `attach`, `connect`, `disconnect`, `promote(res, force=False)`,
   `demote(res)`, `role(res)`, `cstate(res)`, `dstates(res)`, `configured(res)`; a refusal raises `DrbdRefusal` (exit code, text)
 - `lvm.Lvm`: `activate(vg)`, `deactivate(vg)`, `active(vg)`, `visible(vg)`; a refusal raises `LvmRefusal`
 - `scst.Scst`: `start_daemon()`, `kill_daemon()`, `daemon_runs`, `add_device(handler, name, **attributes)`, `del_device(name)`,
   `add_target(iqn)`, `del_target(iqn)`, `enable(iqn, on)`, `add_lun(iqn, lun, device, group="")`, `del_lun(...)`,
-  `set_attribute(path, text)`, `read(path)`, `login(initiator, portal_ip, iqn) -> Session`, `logout(session)`;
-  a refusal raises OSError with the kernel's errno
+  `set_attribute(path, text)`, `read(path)`, `login(initiator, client_ip, portal, iqn) -> Session`,
+  `logout(session)`; a session has `write(lun, extent, write_id, sync=True)`, `read(lun, extent)`, `lun_numbers()`, `alive`;
+  a refusal raises OSError with the kernel's errno, a write that would hang BlockingIOError
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from hastore.model.errors import NotSimulated
 from hastore.sim.clock import SimClock
 from hastore.sim.faults import Faults
 from hastore.sim.filesystem import FileSystem
+from hastore.sim.ledger import Ledger
 
 STEP = 0.1
 """Seconds of one tick of the world."""
@@ -197,6 +201,7 @@ class World:
         self.clock.world = self
         self.nodes: dict[str, Node] = {}
         self.faults = Faults()
+        self.ledger = Ledger()
         self.violations: list[Violation] = []
         self.events: list[Event] = []
         self.checks: list[Callable[[World], None]] = []
