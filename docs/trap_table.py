@@ -17,6 +17,7 @@ PERSON = {
     "fencing-not-delayed": "fencing_device(..., delay_on=...)",
     "drbd-secret-published": "replication_secret(...)",
     "lun-identity-unpinned": "pin_identity(...)",
+    "volume-size-unknown": "volume_size(...)",
 }
 """Findings that a person mends, and the helper that puts the answer into the stack."""
 HEAD = """# Traps

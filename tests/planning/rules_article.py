@@ -191,7 +191,7 @@ def article() -> StorageStack:
             StorageNode("centos02", {"eth1": "192.168.100.182", "eth2": "192.168.200.182"}),
         ),
         drbd=(_drbd(),),
-        volume_groups=(VolumeGroup("vg1", ("/dev/drbd0",), (LogicalVolume("lun1", "100%VG"),)),),
+        volume_groups=(VolumeGroup("vg1", ("/dev/drbd0",), (LogicalVolume("lun1"),)),),
         devices=(
             ScstDevice(
                 "VDISK-LUN01",

@@ -7,7 +7,14 @@ from rules_article import article
 from hastore.model.findings import Severity
 from hastore.model.secrets import Secret
 from hastore.model.stack import StorageStack
-from hastore.planning.fixes import apply_fixes, fencing_device, pin_identity, replication_secret, suggest_fixes
+from hastore.planning.fixes import (
+    apply_fixes,
+    fencing_device,
+    pin_identity,
+    replication_secret,
+    suggest_fixes,
+    volume_size,
+)
 from hastore.planning.rules import RULES, judge
 
 FOUND = {
@@ -25,6 +32,7 @@ FOUND = {
     "lvm-agent-superseded": {"primitive:p_lvm_vg1"},
     "lvm-activated-at-boot": {"primitive:p_lvm_vg1", "vg:vg1", "lvm:volume_list"},
     "lvm-write-cache-state": {"lvm:write_cache_state"},
+    "volume-size-unknown": {"volume:vg1/lun1"},
     "portblock-protects-nothing": {
         "group:g_vg1",
         "primitive:p_ip_vg1",
@@ -80,6 +88,7 @@ def mended() -> StorageStack:
             fencing_device(stack, agent="fence_ipmilan", per_node_params=fences, delay_on="centos01"),
             replication_secret("vg1", Secret.file("/etc/hastore/vg1.secret")),
             pin_identity("VDISK-LUN01", usn="1d2f3c4a", t10_dev_id="1d2f3c4a-VDISK-LUN01"),
+            volume_size("vg1", "lun1", "100%VG"),
         ),
     )
 

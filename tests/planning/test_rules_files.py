@@ -77,5 +77,5 @@ def test_the_stack_said_by_hand_survives_its_files() -> None:
     stack = mended()
     drbd = attrs.evolve(stack.drbd[0], secret=Secret.literal("a secret of our own"))
     stack = attrs.evolve(stack, drbd=(drbd,))
-    assert codes(written_and_read(stack, as_crm=False)) == codes(stack)
+    assert codes(written_and_read(stack, as_crm=False)) == codes(stack) | {"volume-size-unknown"}
     assert cib_xml.parse(cib_xml_write.render(compose(stack))) == compose(stack)

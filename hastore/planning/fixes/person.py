@@ -158,7 +158,7 @@ def volume_size(group: str, volume: str, size: str) -> Fix:
         f"Make {group}/{volume} {size}",
         "A volume without a size can be used where it exists, and not be created",
         Risk.HARMLESS_IN_FILE,
-        (),
+        ("volume-size-unknown",),
         put,
         changes=(f"volume {group}/{volume}: {size}",),
     )

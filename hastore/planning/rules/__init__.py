@@ -55,6 +55,7 @@ RULES: Final[tuple[Rule, ...]] = (
     lvm.lvm_activated_at_boot,
     lvm.lvm_agent_cannot_activate,
     lvm.lvm_write_cache_state,
+    lvm.volume_size_unknown,
     agents_order.portblock_protects_nothing,
     agents_order.portblock_missing,
     agents_order.portblock_without_tickle,

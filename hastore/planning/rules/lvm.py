@@ -240,3 +240,19 @@ def lvm_write_cache_state(stack: StorageStack) -> Iterator[Sighting]:
     """Find the setting of old."""
     if stack.lvm and stack.lvm.write_cache_state is not None:
         yield Sighting(("lvm:write_cache_state",), f"write_cache_state = {int(stack.lvm.write_cache_state)}")
+
+
+@rule(
+    "volume-size-unknown",
+    Severity.ADVICE,
+    trap="practice 10",
+    summary="Nothing says how large the volume is: it can be used where it exists, and not be created",
+    source="no configuration file holds a volume's size; lvs on the active node shows it",
+    mend="Say its size in the stack (hastore.planning.fixes.volume_size), such as 20G or 100%FREE",
+)
+def volume_size_unknown(stack: StorageStack) -> Iterator[Sighting]:
+    """Find volumes without a size."""
+    for group in stack.volume_groups:
+        for volume in group.logical_volumes:
+            if not volume.size:
+                yield Sighting((f"volume:{group.name}/{volume.name}",), "size unset")
