@@ -10,7 +10,7 @@ from hastore.drivers import registry
 from hastore.drivers.base import Driver, HostFacts
 from hastore.hosts.exchange import gather
 from hastore.hosts.host import Host
-from hastore.model.errors import HostError, UnsupportedStep
+from hastore.model.errors import ConnectError, UnsupportedStep
 from hastore.model.state import ClusterState, HostState, Unknown
 from hastore.model.values import field, value
 from hastore.planning.steps import Subsystem
@@ -58,7 +58,7 @@ class HostSession:
         exchanges = {name: c.driver.observe() for name, c in self.choices.items() if c.driver is not None}
         try:
             seen = gather(exchanges, self.host)
-        except HostError as error:
+        except ConnectError as error:
             return _unknown(self.name, str(error))
         fields: dict[str, Any] = {_FIELDS[name]: found for name, found in seen.items()}
         return HostState(self.name, **fields)
@@ -74,7 +74,7 @@ def open_session(host: Host, wanted: Mapping[Subsystem, str]) -> HostSession:
     probes = registry.probes()
     try:
         outcomes = host.perform(probes)
-    except HostError as error:
+    except ConnectError as error:
         return HostSession(host, HostFacts(host.name), {}, str(error))
     facts = HostFacts(host.name, dict(zip(probes, outcomes, strict=True)))
     return HostSession(host, facts, registry.choose(facts, wanted))

@@ -30,6 +30,14 @@ Networks: TypeAlias = Mapping[str, Mapping[str, str]]
 """Network (the interface's name) -> machine -> its address with prefix length, such as `192.168.100.181/24`."""
 
 
+_STORAGE_PROGRAMS = {
+    *("drbdadm", "drbdsetup", "drbdmeta", "lvm", "pvs", "vgs", "lvs", "pvcreate", "vgcreate", "lvcreate", "vgchange"),
+    *("cibadmin", "crm_mon", "crm_resource", "crm_node", "crm_attribute", "crmadmin", "pacemakerd", "crm", "pcs"),
+    *("scstadmin", "iscsi-scstd", "corosync-cfgtool", "corosync-quorumtool"),
+}
+"""What a client machine does not have installed."""
+
+
 class Lab:
     """A world with hosts: `lab.hosts["centos01"]`, `lab.clock`, `lab.world`.
 
@@ -82,9 +90,12 @@ class Lab:
         lvm_programs.install(node)
         node.install("scst", Scst(node))
         crm_tools.install(node, self.cluster)
+        node.absent_programs |= {"iscsiadm", "multipath", "multipathd", "crm", "pcs"}
 
     def _add_client(self, node: Node) -> None:
         """Install the initiator's side."""
         node.install("block", Block(node))
         block_programs.install(node)
         open_iscsi_programs.install(node)
+        node.absent_programs |= _STORAGE_PROGRAMS - node.programs.keys()
+        node.files.absent |= {"/proc/drbd", "/sys/kernel/scst_tgt"}
