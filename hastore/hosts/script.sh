@@ -420,7 +420,8 @@ await() { # id, how to ask, what must hold, deadline, interval
 
 open_bracket() { # id, deadline
     alarm_in "$2" ''
-    watch_bracket "$1" "$mark" </dev/null >/dev/null 2>&1 &
+    # A subshell, because dash keeps a copy of what a function's redirection replaces, and with it the link.
+    (watch_bracket "$1" "$mark") </dev/null >/dev/null 2>&1 &
     eval "watchdog_$1=\$! alarm_$1=\$alarm mark_$1=\$mark"
     brackets="$1 $brackets"
 }
