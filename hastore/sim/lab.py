@@ -86,6 +86,8 @@ class Lab:
         block_programs.install(node)
         node.install("drbd", Drbd(node))
         drbd_programs.install(node)
+        node.files.add("/etc/drbd.conf", 'include "drbd.d/global_common.conf";\ninclude "drbd.d/*.res";\n')
+        node.files.add("/etc/drbd.d/global_common.conf", "global {\n}\ncommon {\n}\n")
         node.install("lvm", Lvm(node))
         lvm_programs.install(node)
         node.install("scst", Scst(node))

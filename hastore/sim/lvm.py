@@ -182,7 +182,9 @@ class Lvm:
         """
         text = self.node.files.files.get(DEFAULT_CONFIG, b"").decode()
         lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-        found = re.search(r"(?<!\w)(?:global_)?filter\s*=\s*(\[[^\]]*\]|\"[^\"]*\")", lines, re.DOTALL)
+        found = re.search(
+            r"(?<!\w)(?:global_)?filter\s*=\s*(\[(?:\"(?:[^\"\\]|\\.)*\"|[^\]\"])*\]|\"[^\"]*\")", lines, re.DOTALL
+        )
         rules = re.findall(r'"((?:[^"\\]|\\.)*)"', found[1]) if found else []
         return [(rule[0] == "a", re.compile(rule[2 : rule.rindex(rule[1])])) for rule in rules]
 

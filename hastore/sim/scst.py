@@ -181,6 +181,7 @@ class Scst:
             device.directory.attribute("resync_size").on_write = partial(_resync_size, device)
             device.directory.attribute("sync").on_write = partial(_sync, device)
         device.directory.attribute("threads_num").on_write = partial(_set_threads, device)
+        device.directory.attribute("threads_pool_type").on_write = partial(_set_pool_type, device)
         self.copy_manager.luns.add(self._copies, device)
         self._copies += 1
         return device
@@ -303,6 +304,8 @@ class Scst:
             raise NotSimulated(msg, host=self.node.name)
         if not found.mode & 0o444:
             raise refuse(errno.EACCES, path)
+        if found.unreadable:
+            raise refuse(getattr(errno, found.unreadable), path)
         return found.text().encode()
 
     def write(self, path: str, content: bytes) -> None:
@@ -396,6 +399,10 @@ class Scst:
         add("devices", Directory())
         add("device_groups", Directory())
         add("handlers", Directory({name: self._handler(name) for name in _HELP}))
+        nobody = Verbatim("", check=tree.always_invalid, result=True)
+        self._directory("handlers").add(
+            "dev_disk", Directory({"mgmt": nobody, "type": Attribute(_DISK_TYPE, mode=0o444)})
+        )
         add("targets", Directory({"iscsi": self.iscsi, "copy_manager": Directory()}))
         self.iscsi.add("mgmt", Verbatim(_ISCSI_HELP, on_write=self._iscsi_mgmt, result=True))
         self.iscsi.add("open_state", Attribute("closed", mode=0o444))
@@ -566,6 +573,12 @@ def _set_threads(device: Device, text: str) -> None:
     if text == "0":
         device.directory.attribute("threads_pool_type").value = "Async"
         device.directory.attribute("threads_pool_type").default = "Async"
+
+
+def _set_pool_type(device: Device, text: str) -> None:
+    """Take a pool's type, which means nothing while there are no threads (recorded: it stays Async)."""
+    if device.value("threads_num") != "0":
+        device.directory.attribute("threads_pool_type").value = text
 
 
 def _flush_if_possible(device: Device) -> None:

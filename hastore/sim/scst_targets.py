@@ -293,6 +293,8 @@ class Target:
         """Add a user or an allowed portal; errnos as recorded (w-targets.json 171 to 186)."""
         if name in self.users:
             add_user(self.directory, self.users, name, value)
+            if name == "OutgoingUser":
+                self.directory.attribute(name).unreadable = "EINVAL"  # as recorded (08): a target's can't be read
         elif name == "allowed_portal":
             if value in self.portals:
                 raise refuse(errno.EINVAL)
@@ -340,7 +342,7 @@ class Target:
                      "MaxOutstandingR2T", "MaxRecvDataSegmentLength", "MaxXmitDataSegmentLength"):  # fmt: skip
             mine.add(name, Attribute(self.directory.attribute(name).value, mode=0o444))
         for name in COUNTERS:
-            mine.add(name, Attribute("0", check=tree.integer))
+            mine.add(name, Attribute("0", check=tree.reset_counter))
         inside = session.luns.path.removeprefix(f"{self.path}/")
         mine.add("luns", Link(f"../../{inside}"))
         for number in session.luns.luns:

@@ -32,6 +32,8 @@ class Attribute:
     result: bool = False
     """Whether a write leaves its errno in last_sysfs_mgmt_res."""
     touched: bool = False
+    unreadable: str = ""
+    """Name of the errno that reading gives, though the mode allows it."""
     extra: str = ""
     """What follows the value when it is the default (`per_portal_acl` has an empty line there)."""
 
@@ -126,6 +128,8 @@ class Directory:
                 found |= entry.listing(path + "/")
             elif isinstance(entry, Link):
                 found[path] = Entry("link", target=entry.target, mode=0o777)
+            elif entry.unreadable:
+                found[path] = Entry("file", mode=entry.mode, error=entry.unreadable)
             elif entry.mode & 0o444:
                 found[path] = Entry("file", entry.text().encode(), mode=entry.mode)
             else:
@@ -186,6 +190,11 @@ def identifier(text: str) -> str:
     if not re.fullmatch(r"(0x)?([0-9a-fA-F]{16}|[0-9a-fA-F]{24}|[0-9a-fA-F]{32})", text):
         raise refuse(errno.EINVAL)
     return text.removeprefix("0x")
+
+
+def reset_counter(_text: str) -> str:
+    """Whatever is written to a session's counter sets it to 0 (recorded: w-sessions.json "session attr")."""
+    return "0"
 
 
 def anything(text: str) -> str:
