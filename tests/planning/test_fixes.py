@@ -2,7 +2,7 @@
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules_article import article
 
@@ -12,9 +12,11 @@ from hastore.model.stack import StorageStack
 from hastore.planning.compose import compose
 from hastore.planning.fixes import PLATFORMS, Fix, Risk, apply_fixes, fencing_device, pin_identity, suggest_fixes
 from hastore.planning.rules import RULES, judge
+from needs import examples
 
 CODES = {rule.code for rule in RULES}
 PLATFORM_NAMES = sorted(PLATFORMS)
+SUGGESTED = {platform: suggest_fixes(article(), platform=platform) for platform in PLATFORM_NAMES}
 
 
 def codes(stack: StorageStack) -> set[str]:
@@ -42,9 +44,10 @@ def test_after_a_fix_what_it_mends_is_gone_and_nothing_as_heavy_is_new(platform:
 
 
 @pytest.mark.parametrize("platform", PLATFORM_NAMES)
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_any_choice_of_fixes_composes_in_any_order(platform: str, data: st.DataObject) -> None:
-    fixes = suggest_fixes(article(), platform=platform)
+    fixes = SUGGESTED[platform]
     chosen = data.draw(st.lists(st.sampled_from(fixes), unique_by=lambda fix: fix.code))
     fixed = apply_fixes(article(), chosen)
     assert apply_fixes(article(), data.draw(st.permutations(chosen))) == fixed
@@ -66,6 +69,28 @@ def test_a_class_of_risk_applies_alone(risk: Risk) -> None:
     alone = [fix for fix in fixes if fix.risk is risk]
     assert alone
     assert apply_fixes(article(), fixes, risks=(risk,)) == apply_fixes(article(), alone)
+
+
+def test_a_fix_tells_its_changes_in_lines_for_people() -> None:
+    told = {fix.code: fix.changes for fix in suggest_fixes(article())}
+    assert told["drbd-max-buffers"] == ("drbd vg1 net max-buffers: 8912 -> 8192",)
+    assert told["orders-within-group"] == (
+        "pacemaker constraints o_lun_before_ip: dropped",
+        "pacemaker constraints o_lvm_before_lun: dropped",
+    )
+    assert (
+        "pacemaker resources p_lvm_vg1 agent: ocf:heartbeat:LVM -> ocf:heartbeat:LVM-activate" in told["lvm-activate"]
+    )
+    assert "lvm auto_activation_volume_list: unset -> vg_centos vg2" in told["lvm-activate"]
+
+
+def test_a_fix_claims_only_what_it_mends_here() -> None:
+    stack = article()
+    wordy = {**stack.devices[0].attributes, "rotational": "0"}
+    stack = attrs.evolve(stack, devices=(attrs.evolve(stack.devices[0], attributes=wordy),))
+    honest = next(fix for fix in suggest_fixes(stack) if fix.code == "honest-caching")
+    assert honest.mends == ("nv-cache-lies", "threads-num-at-creation")
+    assert "lun-parameters-dropped" in codes(honest.apply(stack))
 
 
 def test_the_group_starts_in_the_order_that_protects_clients() -> None:

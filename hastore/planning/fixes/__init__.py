@@ -40,7 +40,7 @@ PLATFORMS: Final[dict[str, tuple[Fix, ...]]] = {
 
 
 def suggest_fixes(stack: StorageStack, *, platform: str = "debian-12") -> tuple[Fix, ...]:
-    """Return the fixes that mend findings of this stack, each with its risk and with what it would change here.
+    """Return the fixes that mend findings of this stack, each with its risk, with what it mends and changes here.
 
     What needs a person (fencing devices, secrets, identities of LUNs in use, sizes) stays a finding; see
     `fencing_device`, `replication_secret`, `pin_identity`, `volume_size`. Raises SpecError for a platform
@@ -51,13 +51,19 @@ def suggest_fixes(stack: StorageStack, *, platform: str = "debian-12") -> tuple[
         hint = f"; did you mean {close[0]!r}?" if close else ""
         msg = f"no fixes for the platform {platform!r}: known are {', '.join(PLATFORMS)}{hint}"
         raise SpecError(msg)
-    found = {finding.code for finding in judge(stack)}
+    found = _codes(stack)
     suggested = []
     for fix in PLATFORMS[platform]:
         fixed = fix.apply(stack)
-        if found & set(fix.mends) and fixed != stack:
-            suggested.append(attrs.evolve(fix, changes=differences(stack, fixed)))
+        gone = found & set(fix.mends) - _codes(fixed)
+        if gone:
+            mends = tuple(code for code in fix.mends if code in gone)
+            suggested.append(attrs.evolve(fix, mends=mends, changes=differences(stack, fixed)))
     return tuple(suggested)
+
+
+def _codes(stack: StorageStack) -> set[str]:
+    return {finding.code for finding in judge(stack)}
 
 
 def apply_fixes(stack: StorageStack, fixes: Iterable[Fix], *, risks: Iterable[Risk] = tuple(Risk)) -> StorageStack:

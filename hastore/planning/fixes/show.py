@@ -30,7 +30,10 @@ def _between(where: str, before: object, after: object) -> Iterator[str]:
     elif isinstance(before, tuple) and isinstance(after, tuple) and _named(before) and _named(after):
         old, new = {_name(item): item for item in before}, {_name(item): item for item in after}
         for key in dict.fromkeys((*old, *new)):
-            yield from _between(f"{where} {key}", old.get(key), new.get(key))
+            if key in old and key in new:
+                yield from _between(f"{where} {key}", old[key], new[key])
+            else:
+                yield f"{where.strip()} {key}: {'added' if key in new else 'dropped'}"
     else:
         yield f"{where.strip()}: {_show(before)} -> {_show(after)}"
 

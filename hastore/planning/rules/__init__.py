@@ -26,6 +26,7 @@ from hastore.planning.rules import (
     secrets,
 )
 from hastore.planning.rules.base import Rule, Sighting
+from hastore.planning.rules.reading import whole
 
 __all__ = ["RULES", "Rule", "Sighting", "judge", "rule_of"]
 
@@ -114,7 +115,8 @@ def judge(stack: StorageStack, state: ClusterState | None = None) -> tuple[Findi
     A finding whose override the stack names stays visible, downgraded: BLOCKING becomes DANGER, which
     lets a plan go on, all others become NOTE.
     """
-    found = [finding for rule in RULES for finding in rule(stack, state)]
+    told = whole(stack)
+    found = [finding for rule in RULES for finding in rule(told, state)]
     return by_weight([_with_overrides(finding, stack.overrides) for finding in found])
 
 

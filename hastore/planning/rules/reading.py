@@ -48,6 +48,16 @@ def told(stack: StorageStack, resource: PacemakerResource) -> PacemakerResource:
     return attrs.evolve(resource, params=Params({key: text for key, text in params.items() if text}))
 
 
+def whole(stack: StorageStack) -> StorageStack:
+    """Return the stack with every primitive told; the rules then need not ask the tables again and again."""
+    if stack.pacemaker is None:
+        return stack
+    resources = tuple(told(stack, resource) for resource in stack.pacemaker.resources)
+    # `serves` has said what it can; without it nothing is told twice.
+    resources = tuple(attrs.evolve(r, serves="") if r.serves else r for r in resources)
+    return attrs.evolve(stack, pacemaker=attrs.evolve(stack.pacemaker, resources=resources))
+
+
 def of_type(stack: StorageStack, *types: str) -> tuple[PacemakerResource, ...]:
     """Return the primitives whose agent is one of these, whatever its provider, parameters whole."""
     return tuple(told(stack, r) for r in cib_of(stack).resources if r.agent_type in types)
