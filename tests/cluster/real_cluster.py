@@ -77,7 +77,8 @@ class Node:
         if not self.is_on:
             msg = f"{self.name} is switched off"
             raise RuntimeError(msg)
-        return ("nsenter", f"--target={self._pid}", "--net", "--mount", "--uts", "--ipc", "--pid", "--")
+        # --root: in a chroot, entering the mounts alone would lead out of it.
+        return ("nsenter", f"--target={self._pid}", "--root", "--net", "--mount", "--uts", "--ipc", "--pid", "--")
 
     def run(
         self, *argv: str, stdin: str = "", check: bool = True, timeout: float = 60
