@@ -135,11 +135,9 @@ class FileReader:
             **sections,
         )
 
-    def _sections(
-        self, body: tuple[Statement, ...]
-    ) -> tuple[dict[SectionName, Params], Secret | None, tuple[Statement, ...]]:
+    def _sections(self, body: tuple[Statement, ...]) -> tuple[dict[str, Params], Secret | None, tuple[Statement, ...]]:
         """Return the option sections, the secret among them, and the statements that are none."""
-        read: dict[SectionName, dict[str, str]] = {name: {} for name in SECTIONS}
+        read: dict[str, dict[str, str]] = {name: {} for name in SECTIONS}
         others: list[Statement] = []
         for statement in body:
             section = next((name for name in SECTIONS if name == statement.keyword), None)
@@ -292,8 +290,10 @@ class FileReader:
         return statement.body
 
     def _one_word(self, statement: Statement, what: str = "a value") -> str:
-        if not statement.texts:
-            raise self._wrong(statement.end, f"{what} after {statement.keyword}")
-        if len(statement.texts) > 1:
-            raise self._wrong(statement.words[2], f"; or {{ after {statement.texts[0]}")
-        return statement.texts[0]
+        match statement.texts:
+            case (word,):
+                return word
+            case (word, *_):
+                raise self._wrong(statement.words[2], f"; or {{ after {word}")
+            case _:
+                raise self._wrong(statement.end, f"{what} after {statement.keyword}")
