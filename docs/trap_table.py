@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 from hastore.planning.fixes import PLATFORMS
-from hastore.planning.rules import RULES, Rule
+from hastore.planning.rules import (
+    RULES,
+    Rule,
+    agents_order,
+    agents_use,
+    cib_forms,
+    clients,
+    corosync,
+    drbd,
+    fencing,
+    lvm,
+    observed,
+    scst,
+    secrets,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "traps.md"
 TESTS = ("test_rules_article.py", "test_rules_elsewhere.py")
+SUBJECTS = (fencing, drbd, lvm, agents_order, agents_use, scst, corosync, cib_forms, clients, secrets, observed)
 PERSON = {
     "fencing-disabled": "fencing_device(...)",
     "fencing-node-uncovered": "fencing_device(...)",
@@ -22,14 +38,20 @@ PERSON = {
 """Findings that a person mends, and the helper that puts the answer into the stack."""
 HEAD = """# Traps
 
-What `hastore.planning.rules.judge` finds, made from its table of rules by `python docs/trap_table.py` and checked by
-`tests/planning/test_trap_table.py`. *Trap* and *versions* number what is known of the article's design and of the
-programs' versions, *practice* what people who run such clusters know. A fix in *italics* needs a person's answer first.
+What `hastore.planning.rules.judge` finds, each by its stable code. A *trap* is one of those in the article's own
+design, counted from 1 to 19, *versions* one between versions of a program, *practice* what people who run such clusters
+have learned. Behind each mend stand the fixes of `hastore.suggest_fixes` that do it; one in italics needs a person's
+answer first. Tests are those of `tests/planning`.
 
-| code | weight | known as | what is wrong | evidence | mend | override | test |
-|---|---|---|---|---|---|---|---|
+This page is made by `python docs/trap_table.py`, and a test holds it against the rules.
+"""
+COLUMNS = """
+| code and weight | what is wrong, and who says so | mend | test |
+|---|---|---|---|
 """
 TAIL = """
+## What no file shows
+
 Not every trap of such clusters can be seen in files. Damaged text (lost braces, an empty `ip=`) is a `ParseError` with
 line and column. Growing a LUN without telling SCST shows only at the next failover: `luns[...].grow` plans all layers
 together. What stands on a DRBD secondary is unknown and never absent; a device that is not blank gets no metadata: the
@@ -63,17 +85,22 @@ def row(rule: Rule) -> str:
     """Return a rule as a row of the table."""
     fixes = fixes_of(rule.code)
     mend = plain(rule.mend) + (f" ({fixes})" if fixes else "")
+    if rule.override:
+        mend += f". Override: `{rule.override}`"
     cells = (
-        f"`{rule.code}`",
-        rule.severity.value,
-        rule.trap,
-        plain(rule.summary),
-        plain(rule.source),
+        f"`{rule.code}` {rule.severity.value}, {rule.trap}",
+        f"{plain(rule.summary)}. *{plain(rule.source)}*",
         mend,
-        f"`{rule.override}`" if rule.override else "",
         test_of(rule.code),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def section(module: ModuleType) -> str:
+    """Return the rules of a module, below the line that its docstring says of them."""
+    rules = [rule for rule in RULES if rule in vars(module).values()]
+    title, _, about = (module.__doc__ or "").strip().partition("\n")[0].rstrip(".").partition(": ")
+    return f"\n## {title}\n\n{about[:1].upper()}{about[1:]}.\n{COLUMNS}" + "".join(f"{row(rule)}\n" for rule in rules)
 
 
 def plain(text: str) -> str:
@@ -83,7 +110,7 @@ def plain(text: str) -> str:
 
 def render() -> str:
     """Return the whole page."""
-    return HEAD + "\n".join(row(rule) for rule in RULES) + "\n" + TAIL
+    return HEAD + "".join(section(module) for module in SUBJECTS) + TAIL
 
 
 if __name__ == "__main__":

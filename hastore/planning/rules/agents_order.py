@@ -1,4 +1,4 @@
-"""The order in which a group's resources start, and what portblock can protect in it."""
+"""Agents in order: what starts before what, and what portblock can protect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How agents are used: timeouts, what they never read, what they do when they stop."""
+"""Agents in use: timeouts, what they never read, what they do when they stop."""
 
 from __future__ import annotations
 

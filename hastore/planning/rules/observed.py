@@ -1,4 +1,4 @@
-"""What only a look at the running cluster shows."""
+"""The running cluster: what only a look at it shows."""
 
 from __future__ import annotations
 
