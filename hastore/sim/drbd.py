@@ -171,9 +171,10 @@ class Drbd:
 
     def attach(self, name: str) -> None:
         """Attach a resource's disks."""
-        for volume in self._up(name).volumes.values():
+        resource = self._up(name)
+        resource.config.options["disk"] = self.config(name).options.get("disk", {})
+        for volume in resource.volumes.values():
             self._attach(volume)
-        resource = self.resources[name]
         peer = resource.peer() if resource.connected else None
         if peer is not None:
             peers.handshake(resource, peer)
@@ -320,7 +321,7 @@ class Drbd:
             identifier = self.random.getrandbits(64) & ~1
             for side in sides:
                 metadata = side.volumes[number].metadata
-                metadata.current, metadata.bitmap, metadata.history = identifier, 0, (JUST_CREATED, 0)
+                metadata.current, metadata.bitmap, metadata.history = identifier, 0, (0, 0)
                 metadata.everything = False
                 metadata.dirty.clear()
                 side.volumes[number].disk = side.volumes[number].peer_disk = "UpToDate"

@@ -173,7 +173,8 @@ def start_sync(source: Volume, target: Volume, *, full: bool) -> None:
     fresh = mine.bitmap in {0, JUST_CREATED}
     identifier = (source.resource.drbd.random.getrandbits(64) & ~1) if fresh else (mine.bitmap + BITMAP_OFFSET) & MASK
     mine.set_bitmap(identifier)
-    theirs.current, theirs.bitmap = identifier, 0
+    mark = 1 if target.resource.role == "Primary" else 0
+    theirs.current, theirs.bitmap = (identifier & ~1) | mark, 0
     source.disk, source.peer_disk, source.replication = "UpToDate", "Inconsistent", "SyncSource"
     target.disk, target.peer_disk, target.replication = "Inconsistent", "UpToDate", "SyncTarget"
     room = min(source.size_kib, target.size_kib)

@@ -19,6 +19,7 @@ _VERSION = (
     "2023-01-09\\ 14:51:18\nDRBDADM_API_VERSION=1\nDRBD_KERNEL_VERSION_CODE=0x08040b\nDRBDADM_VERSION_CODE=0x091600\n"
     "DRBDADM_VERSION=9.22.0\n"
 )
+_NO_MINOR = "Failure: (127) Device minor not allocated\nadditional info from kernel:\nunknown minor\n"
 _NO_TERMINAL = "stdin not a TTY, not waiting for confirmation\nOperation cancelled.\n"
 _WRITTEN = "initializing activity log\nWriting meta data...\nNew drbd meta data block successfully created.\n"
 _FORCED = "*** confirmation forced via --force option ***\n\n"
@@ -80,14 +81,19 @@ def drbdadm(call: Call) -> Reply:
     command = _parse(call, drbd)
     if not command.verb:
         call.give_up("drbdadm without a command")
-    if command.flags - _FLAGS or command.verb not in _VERBS:
+    odd = {flag for flag in command.flags - _FLAGS if not (command.verb in _TUNING and "=" in flag)}
+    if odd or command.verb not in _VERBS:
         return _unknown(command)
     if command.flags & {"-d", "--dry-run"} and command.verb != "adjust":
         call.give_up("--dry-run of anything but adjust")
     if not drbd.loaded and command.verb not in _WITHOUT_KERNEL:
         return reply(20, err="Could not connect to 'drbd' generic netlink family\n")
     out = ""
-    for name in _asked(command):
+    try:
+        names = _asked(command)
+    except DrbdRefusal as refusal:
+        return reply(refusal.exit_code, err=refusal.text)
+    for name in names:
         try:
             out += _VERBS[command.verb](command, name)
         except DrbdRefusal as refusal:
@@ -146,6 +152,9 @@ def _asked(command: _Command) -> list[str]:
     except ConfigError:
         return command.names or [""]
     if not found:
+        if command.verb in {"sh-resources", "dump"} and command.names:
+            msg = f"'{command.names[0]}' not defined in your config (for this host).\n"
+            raise DrbdRefusal(msg, 1)
         return [""] if command.verb not in {"sh-resources", "dump"} else []
     mine = [name for name, config in found.items() if command.drbd.node.name in config.hosts]
     names = [name.partition("/")[0] for name in command.names]
@@ -318,6 +327,14 @@ def _net_options(command: _Command, name: str) -> str:
     return ""
 
 
+def _disk_options(command: _Command, name: str) -> str:
+    options = _resource(command, name).config.options.setdefault("disk", {})
+    for flag in sorted(command.flags):
+        key, _, value = flag.removeprefix("--").partition("=")
+        options[key] = value
+    return ""
+
+
 def _wait_connect(command: _Command, name: str) -> str:
     resource = _resource(command, name)
     command.call.wait_until(lambda: resource.connected)
@@ -383,6 +400,7 @@ _VERBS: dict[str, Callable[[_Command, str], str]] = {
     "invalidate": _plain(Drbd.invalidate),
     "new-current-uuid": _new_uuid,
     "net-options": _net_options,
+    "disk-options": _disk_options,
     "pause-sync": _plain(_pause),
     "resume-sync": _plain(_resume),
     "suspend-io": _plain(_suspend),
@@ -393,9 +411,11 @@ _VERBS: dict[str, Callable[[_Command, str], str]] = {
     "wait-sync": _wait_sync,
     "verify": _verify,
 }
+_TUNING = {"net-options", "disk-options"}
+"""Commands whose options are DRBD's own, `--name=value`."""
 _WITHOUT_KERNEL = {"dump", "create-md", "wipe-md", "get-gi", "show-gi", "sh-dev", "sh-minor", "sh-ll-dev", "sh-md-dev",
                    "sh-resources"}  # fmt: skip
-_REAL_VERBS = {"disk-options", "resource-options", "invalidate-remote", "adjust-with-progress", "dump-xml", "dump-md",
+_REAL_VERBS = {"resource-options", "invalidate-remote", "adjust-with-progress", "dump-xml", "dump-md",
                "apply-al", "hidden-commands", "sh-nop", "sh-ip", "check-resize", "proxy-up"}  # fmt: skip
 
 
@@ -417,8 +437,11 @@ def drbdsetup(call: Call) -> Reply:
             return reply(out=text.events_now(drbd, statistics=True))
         case ["role", name] if not name.isdigit():
             return reply(20, err=f"Cannot determine minor device number of device '{name}'\n")
-        case ["check-resize", _]:
-            return reply()
+        case ["check-resize", path]:
+            known = any(
+                volume.path == path for resource in drbd.resources.values() for volume in resource.volumes.values()
+            )
+            return reply() if known else reply(10, err=f"{path}: {_NO_MINOR}")
     raise call.unknown()
 
 

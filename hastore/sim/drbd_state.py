@@ -271,7 +271,8 @@ def new_current(volume: Volume, generator: random.Random) -> None:
     """Begin a new generation: what the peer last had becomes the bitmap's base."""
     metadata = volume.metadata
     metadata.set_bitmap(metadata.current)
-    metadata.current = generator.getrandbits(64) | 1
+    mark = 1 if volume.resource.role == "Primary" else 0
+    metadata.current = (generator.getrandbits(64) & ~1) | mark
 
 
 def cstate(volume: Volume) -> str:

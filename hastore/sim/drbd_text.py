@@ -282,15 +282,23 @@ def show(resource: Resource) -> str:
     return "\n".join([*lines, "    }", "}", ""]) + "\n"
 
 
+_NET_ORDER = ("protocol", "timeout", "max-epoch-size", "connect-int", "ping-int", "sndbuf-size", "rcvbuf-size",
+              "ko-count", "allow-two-primaries", "cram-hmac-alg", "shared-secret", "after-sb-0pri", "after-sb-1pri",
+              "after-sb-2pri", "always-asbp", "rr-conflict", "ping-timeout", "data-integrity-alg", "tcp-cork",
+              "max-buffers", "unplug-watermark", "csums-alg", "verify-alg", "use-rle")  # fmt: skip
+"""The order in which drbdsetup shows options (recorded for those that occur; drbdsetup-84's usage for the rest)."""
+_NET_DEFAULTS = {"protocol": "C", "after-sb-0pri": "disconnect", "after-sb-1pri": "disconnect",
+                 "after-sb-2pri": "disconnect", "timeout": "60", "allow-two-primaries": "no"}  # fmt: skip
+_NET_TEXTS = ("cram-hmac-alg", "shared-secret", "verify-alg", "csums-alg", "data-integrity-alg")
+
+
 def _show_net(resource: Resource) -> list[str]:
-    net = resource.config.options.get("net", {})
-    defaults = {"protocol": "C", "after-sb-0pri": "disconnect", "after-sb-1pri": "disconnect",
-                "after-sb-2pri": "disconnect"}  # fmt: skip
-    texts = {"cram-hmac-alg", "shared-secret", "verify-alg", "csums-alg"}
-    chosen = {name: text for name, text in net.items() if defaults.get(name) != text}
+    net = dict(resource.config.options.get("net", {}))
+    net["allow-two-primaries"] = "yes" if resource.two_primaries else "no"
+    chosen = [name for name in _NET_ORDER if name in net and net[name] != _NET_DEFAULTS.get(name)]
     if not chosen:
         return []
-    lines = [f"        {name:<16}\t{_quote(text) if name in texts else text};" for name, text in chosen.items()]
+    lines = [f"        {name:<16}\t{_quote(net[name]) if name in _NET_TEXTS else net[name]};" for name in chosen]
     return ["    net {", *lines, "    }"]
 
 
