@@ -20,6 +20,14 @@ from hastore.model.values import Params, field, value
 _SOURCE: Final = "crm_mon"
 _ROOTS: Final = ("pacemaker-result", "crm_mon")
 _INSTANCE: Final = re.compile(r":\d+$")
+_LEAVING: Final = {
+    "Starting": "Stopped",
+    "Stopping": "Started",
+    "Promoting": "Unpromoted",
+    "Demoting": "Promoted",
+    "Migrating": "Started",
+}
+"""Roles of instances whose operation is under way, in place of `role` (recording stack/01)."""
 _INFINITE_FAILURES: Final = 1_000_000
 """What Pacemaker counts INFINITY as."""
 
@@ -155,7 +163,8 @@ def _resource_elements(root: etree._Element) -> list[etree._Element]:
 
 
 def _role(word: str) -> str:
-    return ROLES.get(word, word)
+    """Return the role an instance has; one on its way to another has the one it leaves."""
+    return ROLES.get(_LEAVING.get(word, word), word)
 
 
 def _without_instance(id: str) -> str:
@@ -193,7 +202,7 @@ def _failures(root: etree._Element) -> tuple[Failure, ...]:
 def _pending(root: etree._Element) -> bool:
     """Tell whether anything is under way: crm_mon marks what a resource is about with `pending`."""
     return (
-        any(resource.get("pending") for resource in _resource_elements(root))
+        any(r.get("pending") or r.get("role") in _LEAVING for r in _resource_elements(root))
         or any(_is_true(node, "pending") for node in root.findall("nodes/node"))
         or any(event.get("status") == "pending" for event in root.iter("fence_event"))
     )

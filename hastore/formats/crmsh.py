@@ -40,7 +40,7 @@ from hastore.formats.crmsh_parts import (
     suggest,
 )
 from hastore.formats.crmsh_write import render
-from hastore.formats.xml_text import make, read_xml
+from hastore.formats.xml_text import elements, make, read_xml
 from hastore.model.cib_edits import safe_id
 from hastore.model.errors import ParseError
 from hastore.model.pacemaker import Cib
@@ -324,6 +324,10 @@ class _Reader:
             raise ParseError(
                 error.expected, line=first.line + error.line - 1, column=error.column, source=SOURCE
             ) from error
+        if element.tag in ("rsc_defaults", "op_defaults"):
+            for child in elements(element):
+                self.add(str(element.tag), child)
+            return None
         section = _XML_SECTIONS.get(str(element.tag))
         if section is None:
             raise first.wrong(suggest("an element of a CIB after xml", str(element.tag), _XML_SECTIONS))

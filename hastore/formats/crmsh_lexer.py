@@ -56,7 +56,7 @@ def statements(text: str) -> Iterator[Statement | ParseError]:
     even into pipes, are taken off (facts: crmsh 4.4.1).
     """
     pending: list[tuple[int, str]] = []
-    for number, raw in enumerate(_COLOURS.sub("", text).splitlines(), 1):
+    for number, raw in enumerate(_COLOURS.sub("", text).split("\n"), 1):
         line = raw.rstrip()
         if not pending and (not line.strip() or line.lstrip().startswith("#")):
             continue

@@ -69,6 +69,8 @@ def _section(configuration: etree._Element, name: str) -> Iterable[str]:
             yield from _resources(section)
         elif name == "fencing-topology":
             yield from _fencing(section)
+        elif name in ("rsc_defaults", "op_defaults"):
+            yield from _defaults(section)
         else:
             for element in elements(section):
                 yield _said(element, _WRITERS.get(str(element.tag), _no_words))
@@ -281,6 +283,14 @@ def _fencing(section: etree._Element) -> Iterable[str]:
         yield _lines("fencing_topology", sayable)
 
 
+def _defaults(section: etree._Element) -> Iterable[str]:
+    """Yield the section's sets; as a whole where one of them has no words, because a set alone names no section."""
+    try:
+        yield from [_options(nvset) for nvset in elements(section)]
+    except _Unsayable:
+        yield _xml(section)
+
+
 def _options(element: etree._Element) -> str:
     section = element.getparent()
     keyword, usual = next((word, id) for name, word, id in _OPTIONS if section is not None and name == section.tag)
@@ -297,5 +307,4 @@ _WRITERS: Final[Mapping[str, Callable[[etree._Element], str]]] = {
     "rsc_order": _order,
     "tag": _tag,
     "cluster_property_set": _options,
-    "meta_attributes": _options,
 }
