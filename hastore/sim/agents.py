@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from hastore.model.errors import NotSimulated
-from hastore.sim.cib_state import NOT_RUNNING, OK, Primitive
+from hastore.sim.cib_history import NOT_RUNNING, OK
+from hastore.sim.cib_words import Primitive
 from hastore.sim.executor import AGAIN, Stage
 from hastore.sim.lvm import Lvm, LvmRefusal
 from hastore.sim.network import Network
@@ -148,11 +149,11 @@ class IPaddr2(Agent):
 
     def start(self) -> list[Stage]:
         """Add the address, then announce it (gratuitous ARP)."""
-        return [Stage(1.5, self._add), Stage(1.0, self._look)]
+        return [Stage(2.5, self._add), Stage(1.0, self._look)]
 
     def stop(self) -> list[Stage]:
         """Remove the address."""
-        return [Stage(1.5, self._remove), Stage(0.5, self._nothing)]
+        return [Stage(2.5, self._remove), Stage(0.5, self._nothing)]
 
     def _look(self) -> int:
         return OK if self.network.has_address(self.params["ip"]) else NOT_RUNNING
@@ -228,7 +229,7 @@ class LvmAgent(Agent):
 
     def start(self) -> list[Stage]:
         """Activate the group (recorded: 6.5 to 13 s)."""
-        return [Stage(6.0, self._activate)]
+        return [Stage(8.5, self._activate)]
 
     def stop(self) -> list[Stage]:
         """Deactivate the group (recorded: 1.3 to 2.2 s; 7 s until it gives up on a volume in use)."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hastore.sim.agents import Agent
-from hastore.sim.cib_state import NOT_RUNNING, OK, RUNNING_PROMOTED
+from hastore.sim.cib_history import NOT_RUNNING, OK, RUNNING_PROMOTED
 from hastore.sim.drbd import Drbd, DrbdRefusal
 from hastore.sim.executor import AGAIN, Stage
 
-HANDLER = 6.0
+HANDLER = 7.0
 """Seconds of a promotion whose peer is away: the fence-peer script takes its time (recorded: 4 to 9 s)."""
 SCORES = {"consistent": "5", "peer": "10", "alone": "1000", "connected": "10000"}
 """`adjust_master_score`, its default: own data consistent; only the peer's up to date; own up to date; all known."""
@@ -41,20 +41,20 @@ class DrbdAgent(Agent):
 
     def stop(self) -> list[Stage]:
         """Bring it down, again and again."""
-        return [Stage(2.0, self._down), Stage(1.0, self._forget)]
+        return [Stage(2.5, self._down), Stage(1.0, self._forget)]
 
     def promote(self) -> list[Stage]:
         """Make it primary, again and again."""
         alone = self.is_up and self.drbd.cstate(self.resource) != "Connected"
-        return [Stage(HANDLER if alone else 2.0, self._promote), Stage(0.3, self._rate)]
+        return [Stage(HANDLER if alone else 2.5, self._promote), Stage(0.3, self._rate)]
 
     def demote(self) -> list[Stage]:
         """Make it secondary, again and again."""
-        return [Stage(2.0, self._demote), Stage(0.3, self._rate)]
+        return [Stage(2.7, self._demote), Stage(0.3, self._rate)]
 
     def notify(self) -> list[Stage]:
         """Rate itself anew after the others did something."""
-        return [Stage(1.5, self._rate if self.notice.startswith("post-") else self._nothing)]
+        return [Stage(2.0, self._rate if self.notice.startswith("post-") else self._nothing)]
 
     def _look(self) -> int:
         if not self.is_up:
@@ -76,7 +76,7 @@ class DrbdAgent(Agent):
             if self.is_up:
                 self.drbd.down(self.resource)
         except DrbdRefusal as refusal:
-            self.log(str(refusal).strip())
+            self.log(refusal.text.splitlines()[0])
             return AGAIN
         return None
 
@@ -84,7 +84,7 @@ class DrbdAgent(Agent):
         try:
             self.drbd.promote(self.resource)
         except DrbdRefusal as refusal:
-            self.log(str(refusal).strip())
+            self.log(refusal.text.splitlines()[0])
             return AGAIN
         return None
 
@@ -92,7 +92,7 @@ class DrbdAgent(Agent):
         try:
             self.drbd.demote(self.resource)
         except DrbdRefusal as refusal:
-            self.log(str(refusal).strip())
+            self.log(refusal.text.splitlines()[0])
             return AGAIN
         return None
 
@@ -111,13 +111,8 @@ class DrbdAgent(Agent):
             return None
         connected = self.drbd.cstate(self.resource) not in {"StandAlone", "WFConnection", "Connecting", "Disconnecting"}
         primary = self.drbd.role(self.resource) == "Primary"
-        rated = [
-            self._score_of(local, remote, known=connected or primary)
-            for local, remote in self.drbd.dstates(self.resource)
-        ]
-        if not rated or None in rated:
-            return None
-        return str(min(int(text) for text in rated if text))
+        local, remote = self.drbd.dstates(self.resource)
+        return self._score_of(local, remote, known=connected or primary)
 
     def _score_of(self, local: str, remote: str, *, known: bool) -> str | None:
         if local == "UpToDate":

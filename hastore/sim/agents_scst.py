@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from hastore.sim.agents import ERROR, Agent
-from hastore.sim.cib_state import NOT_RUNNING, OK
+from hastore.sim.cib_history import NOT_RUNNING, OK
 from hastore.sim.executor import AGAIN, Stage
 from hastore.sim.scst import Scst
 from hastore.sim.scst_targets import Target
@@ -64,11 +64,11 @@ class TargetAgent(_ScstAgent):
 
     def start(self) -> list[Stage]:
         """Modules and daemon, the target, its portals, enabled (recorded: 2.1 to 4.5 s)."""
-        return [Stage(1.0, self._load), Stage(1.0, self._add), Stage(0.8, self._enable)]
+        return [Stage(1.5, self._load), Stage(1.2, self._add), Stage(0.8, self._enable)]
 
     def stop(self) -> list[Stage]:
         """Disable, delete, end the daemon and unload what nobody needs (recorded: 2.6 to 7.5 s)."""
-        return [Stage(1.5, self._disable), Stage(1.0, self._delete), Stage(2.0, self._end_daemon)]
+        return [Stage(2.0, self._disable), Stage(1.5, self._delete), Stage(2.5, self._end_daemon)]
 
     def _look(self) -> int:
         if not self.iscsi:
@@ -156,15 +156,15 @@ class LunAgent(_ScstAgent):
 
     def start(self) -> list[Stage]:
         """The device, then its LUN (recorded: 1.6 to 3.5 s)."""
-        return [Stage(1.2, self._open), Stage(0.8, self._map)]
+        return [Stage(1.8, self._open), Stage(1.0, self._map)]
 
     def stop(self) -> list[Stage]:
         """Disable the target, close sessions, wait, unmap, enable the target, delete the device (recorded: 4 to 9.4 s)."""
         return [
-            Stage(1.5, self._begin_stop),
-            Stage(1.0, self._close_sessions),
+            Stage(2.0, self._begin_stop),
+            Stage(1.5, self._close_sessions),
             Stage(POLL, self._wait_for_sessions),
-            Stage(1.0, self._unmap),
+            Stage(1.5, self._unmap),
             Stage(1.0, self._delete),
         ]
 

@@ -7,14 +7,12 @@ Behaviour (which version is bumped, which exit code and text a refusal has) was 
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
 
 from lxml import etree
 
 from hastore.sim.cib_schema import faults
-
-Element = etree._Element  # noqa: SLF001 -- lxml has no public name for its element type
+from hastore.sim.cluster_xml import Element, detach, parse_xml, print_xml, select
 
 VERSION = ("admin_epoch", "epoch", "num_updates")
 SECTIONS = ("crm_config", "nodes", "resources", "constraints", "rsc_defaults", "op_defaults", "tags", "alerts", "acls")
@@ -41,23 +39,6 @@ class CibRefusal(Exception):
         self.stdout = stdout
         self.stderr = stderr
         super().__init__(self.reason)
-
-
-def parse_xml(text: str | bytes) -> Element | None:
-    """Parse XML without its layout, as libxml2 does for Pacemaker; None where it is malformed."""
-    parser = etree.XMLParser(remove_blank_text=True, remove_comments=True, resolve_entities=False)
-    try:
-        root: Element = etree.fromstring(text if isinstance(text, bytes) else text.encode(), parser)
-    except etree.XMLSyntaxError:
-        return None
-    return root
-
-
-def print_xml(element: Element) -> str:
-    """Print an element as Pacemaker does: two spaces a level, no declaration."""
-    fresh = copy.deepcopy(element)
-    fresh.tail = None
-    return str(etree.tostring(fresh, pretty_print=True, encoding="unicode"))
 
 
 class Cib:
@@ -103,8 +84,7 @@ class Cib:
 
     def query(self, path: str) -> list[Element]:
         """Return what an XPath selects; raise CibRefusal where that is nothing."""
-        found = self.root.xpath(path)
-        elements = [e if isinstance(e, Element) else e.getparent() for e in found] if isinstance(found, list) else []
+        elements = select(self.root, path)
         if not elements:
             raise CibRefusal(MISSING)
         return elements
@@ -146,7 +126,7 @@ class Cib:
         def act() -> None:
             target = self._counterpart(section, given)
             if target is not None:
-                _remove(target)
+                detach(target)
 
         self._change(act)
 
@@ -154,9 +134,9 @@ class Cib:
         """Remove the first element an XPath selects, or every one; nothing found is no error."""
 
         def act() -> None:
-            found = self.root.xpath(path)
+            found = select(self.root, path)
             for element in found if every else found[:1]:
-                _remove(element)
+                detach(element)
 
         self._change(act)
 
@@ -266,14 +246,8 @@ def _contents(given: Element, section: str) -> list[Element]:
     return list(given) if given.tag == section else [given]
 
 
-def _remove(element: Element) -> None:
-    parent = element.getparent()
-    if parent is not None:
-        parent.remove(element)
-
-
 def _merge(target: Element, given: Element) -> None:
-    for name, text in given.attrib.items():
+    for name, text in given.items():
         target.set(name, text)
     for child in given:
         counterpart = next((e for e in target if e.tag == child.tag and e.get("id") == child.get("id")), None)
@@ -292,7 +266,7 @@ def _apply(root: Element, change: Element) -> None:
             return
         raise CibRefusal(DIFF_FAILED)
     if operation == "delete":
-        _remove(target)
+        detach(target)
     elif operation == "create":
         target.insert(int(change.get("position", "-1")), copy.deepcopy(change[0]))
     elif operation == "move":
@@ -306,19 +280,14 @@ def _apply(root: Element, change: Element) -> None:
         if result is None or not len(result):
             raise CibRefusal(DIFF_FAILED)
         target.attrib.clear()
-        target.attrib.update(result[0].attrib)
+        for name, text in result[0].items():
+            target.set(name, text)
     else:
         raise CibRefusal(DIFF_FAILED)
 
 
 def _at(root: Element, path: str) -> Element | None:
-    if re.fullmatch(r"/cib", path):
-        return root
-    try:
-        found = root.xpath(path)
-    except etree.XPathEvalError:
-        return None
-    return found[0] if isinstance(found, list) and found else None
+    return root if path == "/cib" else next(iter(select(root, path)), None)
 
 
 def _failed_update(element: Element, operation: str, reason: str) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lxml import etree
-
-Element = etree._Element  # noqa: SLF001 -- lxml has no public name for its element type
+from hastore.sim.cluster_xml import Element
 
 REFERENCES = {
     "rsc_location": ("rsc",),
@@ -85,7 +83,9 @@ def _own_faults(element: Element) -> list[str]:
     tag = str(element.tag)
     wrong = [f"{tag}: {name} is missing" for name in REQUIRED.get(tag, ()) if element.get(name) is None]
     if tag in ATTRIBUTES:
-        wrong += [f"{tag}: unknown attribute {name}" for name in element.attrib if name not in ATTRIBUTES[tag]]
+        wrong += [
+            f"{tag}: unknown attribute {name}" for name in map(str, element.attrib) if name not in ATTRIBUTES[tag]
+        ]
     if tag == "primitive" and element.get("template") is None and not (element.get("class") and element.get("type")):
         wrong.append("primitive: class and type are missing")
     if tag == "group" and element.find("primitive") is None:

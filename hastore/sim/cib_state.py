@@ -5,192 +5,26 @@ The reading of history follows Pacemaker 2.1.5 (`crm_simulate` is the judge in t
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hastore.model.errors import NotSimulated
-from hastore.sim.cib import Element
-
-INFINITY = 1_000_000
-ACTIVE = {"Started", "Unpromoted", "Promoted"}
-OK, NOT_RUNNING, RUNNING_PROMOTED, FAILED_PROMOTED = 0, 7, 8, 9
-PENDING = 193
-ROLES = {"Master": "Promoted", "Slave": "Unpromoted"}
-
-
-def add_scores(a: int, b: int) -> int:
-    """Add two scores as Pacemaker does: minus infinity beats plus infinity, both beat everything else."""
-    if -INFINITY in (a, b):
-        return -INFINITY
-    if INFINITY in (a, b):
-        return INFINITY
-    return max(-INFINITY, min(INFINITY, a + b))
-
-
-def score(text: str | None, default: int = 0) -> int:
-    """Read a score: an integer, INFINITY, -INFINITY."""
-    if text is None or not text:
-        return default
-    bare = text.lstrip("+-")
-    if bare == "INFINITY":
-        return -INFINITY if text.startswith("-") else INFINITY
-    return max(-INFINITY, min(INFINITY, int(text)))
-
-
-def seconds(text: str | None, default: float) -> float:
-    """Read a time as Pacemaker writes it: `10s`, `20`, `2min`, `500ms`; what is no time gives the default."""
-    if not text:
-        return default
-    digits = text.strip()
-    for unit, factor in (("ms", 0.001), ("min", 60.0), ("sec", 1.0), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
-        if digits.endswith(unit) and digits[: -len(unit)].strip().isdigit():
-            return int(digits[: -len(unit)]) * factor
-    return float(digits) if digits.isdigit() else default
-
-
-def truth(text: str | None, *, default: bool = False) -> bool:
-    """Read a boolean as Pacemaker does."""
-    if text is None:
-        return default
-    return text.lower() in {"true", "on", "yes", "y", "1"}
-
-
-def nvpairs(parent: Element, *blocks: str) -> dict[str, str]:
-    """Return the name-value pairs of an element's blocks (`meta_attributes` ...); the first value of a name stands."""
-    found: dict[str, str] = {}
-    for block in blocks:
-        for element in parent.findall(block):
-            if element.find("rule") is not None:
-                msg = f"a rule in {block} {element.get('id')}"
-                raise NotSimulated(msg)
-            for pair in element.findall("nvpair"):
-                found.setdefault(pair.get("name", ""), pair.get("value", ""))
-    return found
-
-
-def digest(parameters: dict[str, str]) -> str:
-    """Return Pacemaker's digest of parameters (recorded: pacemaker/offline/crm_resource-digest)."""
-    text = "".join(f' {name}="{parameters[name]}"' for name in sorted(parameters))
-    return hashlib.md5(f" <parameters{text}/>\n".encode()).hexdigest()  # noqa: S324 -- Pacemaker's own choice
-
-
-@dataclass
-class Operation:
-    """A configured operation of a primitive."""
-
-    name: str
-    interval: float
-    timeout: float
-    role: str = ""
-    on_fail: str = ""
-    enabled: bool = True
-
-
-@dataclass
-class Primitive:
-    """A primitive with what it inherits from group, clone and defaults."""
-
-    id: str
-    cls: str
-    provider: str
-    type: str
-    params: dict[str, str]
-    meta: dict[str, str]
-    operations: list[Operation]
-    group: str = ""
-    clone: str = ""
-    default_timeout: float = 20.0
-    orphan: bool = False
-    """It is not in the configuration any more, but a node has a history of it."""
-
-    @property
-    def agent(self) -> str:
-        """The agent's name as crm_mon shows it."""
-        return ":".join(part for part in (self.cls, self.provider, self.type) if part)
-
-    @property
-    def fencing(self) -> bool:
-        """True for a fencing device."""
-        return self.cls == "stonith"
-
-    def timeout(self, name: str, interval: float = 0.0) -> float:
-        """Return the seconds an action may take; 20 where nobody says (crm/common/actions.h)."""
-        exact = [o for o in self.operations if o.name == name and o.interval == interval]
-        probes = [o for o in self.operations if o.name == "monitor"] if (name, interval) == ("monitor", 0.0) else []
-        chosen = exact or sorted(probes, key=lambda o: o.interval)
-        return chosen[0].timeout if chosen else self.default_timeout
-
-    def on_fail(self, name: str, interval: float) -> str:
-        """Return the configured on-fail of an action; empty for the default."""
-        return next((o.on_fail for o in self.operations if o.name == name and o.interval == interval), "")
-
-    def monitors(self, role: str) -> list[Operation]:
-        """Return the recurring monitors for a role (`Started`, `Unpromoted`, `Promoted`)."""
-        wanted = {"Started"} if role == "Unpromoted" else set()
-        return [
-            o
-            for o in self.operations
-            if o.name == "monitor"
-            and o.interval > 0
-            and o.enabled
-            and (
-                (o.role or "Started") == role
-                or (o.role in {"", "Unpromoted"} and role == "Unpromoted")
-                or o.role in wanted
-            )
-        ]
-
-
-@dataclass
-class Clone:
-    """A clone of a primitive or group."""
-
-    id: str
-    members: list[str]
-    meta: dict[str, str]
-    promotable: bool
-
-    def number(self, new: str, old: str, default: int) -> int:
-        """Return a counting option under its new or old name."""
-        return int(self.meta.get(new, self.meta.get(old, str(default))))
-
-
-@dataclass
-class Colocation:
-    """Dependent with primary."""
-
-    dependent: str
-    primary: str
-    score: int
-    role: str = ""
-    primary_role: str = ""
-
-
-@dataclass
-class Order:
-    """First, then."""
-
-    first: str
-    then: str
-    first_action: str = "start"
-    then_action: str = "start"
-    symmetrical: bool = True
-
-
-@dataclass
-class Current:
-    """What a resource is on one node, as far as its history tells."""
-
-    role: str = "Stopped"
-    failed: bool = False
-    blocked: bool = False
-    fence: bool = False
-    known: bool = False
-    """Somebody looked: there is a history."""
-    digest: str = ""
-    pending: str = ""
-    last_failed: Element | None = None
-    monitors: set[float] = field(default_factory=set)
+from hastore.sim.cib_history import Current, call_order, read_history
+from hastore.sim.cib_words import (
+    INFINITY,
+    ROLES,
+    Clone,
+    Colocation,
+    Operation,
+    Order,
+    Primitive,
+    add_scores,
+    nvpairs,
+    score,
+    seconds,
+    truth,
+)
+from hastore.sim.cluster_xml import Element
 
 
 @dataclass
@@ -242,7 +76,7 @@ class ClusterState:
         self._read_constraints()
         self.nodes = self._read_nodes()
         self.current = {
-            name: {id: self._current(self._history(node, id), primitive) for id, primitive in self.primitives.items()}
+            name: {id: self._current(node, primitive) for id, primitive in self.primitives.items()}
             for name, node in self.nodes.items()
         }
         self._note_broken_nodes()
@@ -350,7 +184,9 @@ class ClusterState:
             None,
         )
         layers = [element] if template is None else [element, template]
-        meta, params, operations = {}, {}, []
+        meta: dict[str, str] = {}
+        params: dict[str, str] = {}
+        operations: list[Operation] = []
         for layer in reversed(layers):
             meta |= nvpairs(layer, "meta_attributes")
             params |= nvpairs(layer, "instance_attributes")
@@ -372,7 +208,11 @@ class ClusterState:
         return id
 
     def _operation(self, element: Element) -> Operation:
-        options = {**self.operation_defaults, **nvpairs(element, "meta_attributes"), **dict(element.attrib)}
+        options = {
+            **self.operation_defaults,
+            **nvpairs(element, "meta_attributes"),
+            **{str(k): str(v) for k, v in element.items()},
+        }
         role = options.get("role", "")
         return Operation(
             options["name"],
@@ -394,12 +234,11 @@ class ClusterState:
     # Constraints
 
     def _read_constraints(self) -> None:
-        for id, members in self.groups.items():
-            for before, after in zip(members, members[1:], strict=False):
+        for members in self.groups.values():
+            for before, after in pairwise(members):
                 if not self.primitives[before].clone:
                     self.colocations.append(Colocation(after, before, INFINITY))
                     self.orders.append(Order(before, after))
-            del id
         for element in self.configuration.iterfind("constraints/*"):
             if element.find("resource_set") is not None:
                 msg = f"the resource sets of {element.get('id')}"
@@ -408,7 +247,7 @@ class ClusterState:
                 self._read_colocation(element)
             elif element.tag == "rsc_order":
                 self._read_order(element)
-            elif element.tag not in {"rsc_location"}:
+            elif element.tag != "rsc_location":
                 msg = f"constraints of kind <{element.tag}>"
                 raise NotSimulated(msg)
 
@@ -488,76 +327,19 @@ class ClusterState:
 
     # History
 
+    def _current(self, node: NodeState, primitive: Primitive) -> Current:
+        promotable = bool(primitive.clone) and self.clones[primitive.clone].promotable
+        started = "Unpromoted" if promotable else "Started"
+        return read_history(self._history(node, primitive.id), primitive.on_fail, started, fencing=self.fencing_enabled)
+
     def _history(self, node: NodeState, id: str) -> list[Element]:
         state = self._node_state(node.name)
         if state is None or not (node.online or node.unclean):
             return []
         for resource in state.iterfind("lrm/lrm_resources/lrm_resource"):
             if resource.get("id", "").partition(":")[0] == id:
-                return sorted(resource.findall("lrm_rsc_op"), key=_call_id)
+                return sorted(resource.findall("lrm_rsc_op"), key=call_order)
         return []
-
-    def _current(self, history: list[Element], primitive: Primitive) -> Current:
-        now = Current(known=bool(history))
-        promotable = bool(primitive.clone) and self.clones[primitive.clone].promotable
-        started = "Unpromoted" if promotable else "Started"
-        for op in history:
-            code, name = int(op.get("rc-code", "0")), op.get("operation", "")
-            interval = int(op.get("interval", "0")) / 1000
-            if int(op.get("op-status", "0")) == -1 or code == PENDING:
-                now.pending = name
-                if name in {"stop", "start", "demote", "promote"} and now.role == "Stopped":
-                    now.role = started
-                if (name, interval) == ("monitor", 0.0) and len(history) == 1:
-                    now.known = False
-                continue
-            if name in {"notify", "meta-data"}:
-                continue
-            if succeeded(name, interval, code):
-                self._note_success(now, op, name, code, started)
-            else:
-                self._note_failure(now, op, primitive, started)
-        if now.role == "Stopped":
-            now.monitors.clear()
-        return now
-
-    def _note_success(self, now: Current, op: Element, name: str, code: int, started: str) -> None:
-        interval = int(op.get("interval", "0")) / 1000
-        if name == "monitor" and interval:
-            now.monitors.add(interval)
-        if name == "stop" or (name == "monitor" and code == NOT_RUNNING):
-            now.role, now.failed, now.blocked, now.fence, now.last_failed = "Stopped", False, False, False, None
-        elif name == "promote" or (name == "monitor" and code == RUNNING_PROMOTED):
-            now.role, now.failed = "Promoted", False
-        elif name in {"start", "demote"} or (name == "monitor" and now.role == "Stopped"):
-            now.role, now.failed = started, False
-        if name in {"start", "promote"} and op.get("op-digest"):
-            now.digest = op.get("op-digest", "")
-
-    def _note_failure(self, now: Current, op: Element, primitive: Primitive, started: str) -> None:
-        name, code, interval = op.get("operation", ""), int(op.get("rc-code", "0")), int(op.get("interval", "0")) / 1000
-        reaction = primitive.on_fail(name, interval) or ("stop-failed" if name == "stop" else "restart")
-        if reaction == "ignore":
-            return
-        now.failed, now.last_failed = True, op
-        if (
-            name == "monitor" and interval == 0 and code in {2, 3, 5, 6}
-        ):  # what is not installed or not configured does not run
-            now.role, now.failed = "Stopped", False
-            return
-        if code in {RUNNING_PROMOTED, FAILED_PROMOTED} and started == "Unpromoted":
-            now.role = "Promoted"
-        elif name in {"start", "demote"} or now.role == "Stopped":
-            now.role = started
-        if reaction == "stop-failed":
-            now.fence, now.blocked = self.fencing_enabled, not self.fencing_enabled
-        elif reaction == "fence":
-            now.fence = True
-        elif reaction == "block":
-            now.blocked = True
-        elif reaction not in {"restart", "stop"}:
-            msg = f"on-fail={reaction} of {primitive.id}"
-            raise NotSimulated(msg)
 
     def _note_broken_nodes(self) -> None:
         for name, resources in self.current.items():
@@ -576,16 +358,3 @@ class ClusterState:
         """Return the score an agent gave itself on a node (`master-<rsc>`); -1 where it gave none."""
         transient = self.nodes[node].transient
         return score(transient.get(f"master-{id}", transient.get(f"promoted-{id}")), -1)
-
-
-def _call_id(op: Element) -> tuple[int, int]:
-    call = int(op.get("call-id", "0"))
-    return (call if call >= 0 else 1 << 30, 0)
-
-
-def succeeded(name: str, interval: float, code: int) -> bool:
-    if name == "monitor":
-        return code in {OK, RUNNING_PROMOTED} or (code == NOT_RUNNING and interval == 0)
-    if name == "stop":
-        return code in {OK, NOT_RUNNING}
-    return code == OK

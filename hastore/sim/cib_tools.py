@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hastore.sim.cib import INVALID, Cib, CibRefusal, Element, parse_xml, print_xml
+from hastore.sim.cib import INVALID, Cib, CibRefusal
 from hastore.sim.cib_schema import faults
 from hastore.sim.cluster import Pacemaker
+from hastore.sim.cluster_xml import Element, parse_xml, print_xml
 from hastore.sim.world import Call, Reply, reply
 
 NO_CLUSTER = "Could not connect to the CIB: Transport endpoint is not connected\n"
@@ -80,19 +81,22 @@ def read_request(call: Call) -> Request:
     if not request.command and "every" in request.flags:
         request.command = "delete"
     if not request.command:
-        raise call.unknown("no command")
+        raise call.unknown()
     return request
 
 
 def cibadmin(call: Call) -> Reply:
     """`cibadmin`: query and change the cluster's CIB."""
     if call.env.get("CIB_file"):
-        raise call.unknown("CIB_file")
+        raise call.unknown()
     pacemaker = call.node.subsystem(Pacemaker)
     partition = pacemaker.partition
     if partition is None:
         return reply(102, err=NO_CLUSTER + "Init failed, could not perform requested operations\n")
     request = read_request(call)
+    if request.command != "query" and pacemaker.cluster.losing:
+        call.wait_until(lambda: not pacemaker.cluster.losing)
+        return cibadmin(call)
     before = partition.cib.version
     configuration = partition.cib.version[:2]
     answer = perform(partition.cib, request, _input(call, request), live=True)

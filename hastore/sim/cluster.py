@@ -15,8 +15,9 @@ from lxml import etree
 
 from hastore.model.errors import NotSimulated
 from hastore.sim.agents import Agent, make_agent
-from hastore.sim.cib import Cib, Element
-from hastore.sim.cib_state import Primitive
+from hastore.sim.cib import Cib
+from hastore.sim.cib_words import Primitive
+from hastore.sim.cluster_xml import Element
 from hastore.sim.drbd import Drbd
 from hastore.sim.executor import Executor
 from hastore.sim.fence_peer import FencePeer
@@ -61,6 +62,8 @@ class Cluster:
     transitions: int = 0
     _ticked: float = -1.0
     _unsettled_since: float | None = None
+    losing: bool = False
+    """A node does not answer and the membership without it is not formed yet: no message of the cluster is delivered."""
 
     def join(self, pacemaker: Pacemaker) -> None:
         """Add a node that is part of the cluster from the beginning."""
@@ -81,20 +84,20 @@ class Cluster:
                 self.world.nodes[name].boot()
         wanted = self._components()
         if {frozenset(p.members) for p in self.partitions} == wanted:
-            self._unsettled_since = None
+            self._unsettled_since, self.losing = None, False
         else:
             self._settle(wanted, now)
         for partition in list(self.partitions):
-            if not self.members[partition.dc].silent:
+            if not self.members[partition.dc].silent and not self.losing:
                 partition.controller.tick(now)
 
     def _settle(self, wanted: set[frozenset[str]], now: float) -> None:
         if self._unsettled_since is None:
             self._unsettled_since = now
-        lost = any(not any(p.members <= component for component in wanted) for p in self.partitions)
-        delay = self._token() * 2.2 if lost else JOIN_SECONDS
+        self.losing = any(not any(p.members <= component for component in wanted) for p in self.partitions)
+        delay = self._token() * 2.2 if self.losing else JOIN_SECONDS
         if now - self._unsettled_since >= delay:
-            self._unsettled_since = None
+            self._unsettled_since, self.losing = None, False
             self._form([set(component) for component in wanted])
 
     def leave(self, name: str) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from hastore.sim.cib import FEATURE_SET, Element
-from hastore.sim.cib_state import ACTIVE, INFINITY, PENDING, ROLES, ClusterState, Current, score, succeeded
+from hastore.sim.cib import FEATURE_SET
+from hastore.sim.cib_history import ACTIVE, PENDING, Current, succeeded
+from hastore.sim.cib_state import ClusterState
+from hastore.sim.cib_words import INFINITY, ROLES, score
 from hastore.sim.cluster import VERSION, Pacemaker, Partition
+from hastore.sim.cluster_xml import Element
 from hastore.sim.history import TIMED_OUT, shown, shown_unix, unix
 from hastore.sim.placement import Location
 from hastore.sim.world import Call, Reply, reply
@@ -38,7 +41,7 @@ def crm_mon(call: Call) -> Reply:
     """`crm_mon --output-as=xml [-1rfAntoRLm]`; other forms are not simulated."""
     options = call.argv[1:]
     if "--output-as=xml" not in options or not set(options) - {"--output-as=xml"} <= _TOLERATED:
-        raise call.unknown("only --output-as=xml")
+        raise call.unknown()
     result = etree.Element("pacemaker-result", {"api-version": "2.25", "request": " ".join(call.argv)})
     pacemaker = call.node.subsystem(Pacemaker)
     partition = pacemaker.partition
@@ -134,7 +137,7 @@ class Monitor:
         nodes = etree.SubElement(self.result, "nodes")
         for name, node in self.state.nodes.items():
             running = sum(1 for now in self.state.current[name].values() if now.role in ACTIVE and node.online)
-            known = self.partition.cib.root.xpath("status/node_state[@uname=$name]", name=name)
+            known = [s for s in self.partition.cib.status if s.get("uname") == name]
             attributes = {
                 "name": name, "id": node.id, "online": _yes(node.online), "standby": _yes(node.standby),
                 "standby_onfail": "false", "maintenance": _yes(node.maintenance), "pending": "false",
@@ -214,9 +217,11 @@ class Monitor:
         here = [self._now(n, id) for n in nodes]
         main = here[0] if here else Current()
         pending = next((now.pending for now in here if now.pending), "")
-        role = BUSY[pending] if pending in {"start", "stop", "promote", "demote"} and here else main.role
+        if not here:
+            pending = next((r[id].pending for r in self.state.current.values() if r[id].role == "Stopped" and r[id].pending), "")
+        role = BUSY[pending] if pending in {"start", "stop", "promote", "demote"} else main.role
         blocked = any(now.blocked for now in here)
-        attributes = {"id": id, "resource_agent": primitive.agent, "role": role if here else "Stopped"}
+        attributes = {"id": id, "resource_agent": primitive.agent, "role": role}
         if primitive.meta.get("target-role"):
             wanted = primitive.meta["target-role"]
             attributes["target_role"] = ROLES.get(wanted, wanted)
@@ -225,7 +230,7 @@ class Monitor:
             "managed": _yes(self.state.managed(id) and not blocked), "failed": _yes(any(now.failed for now in here)),
             "failure_ignored": "false", "nodes_running_on": str(len(nodes)),
         }  # fmt: skip
-        if pending:
+        if pending and here:
             attributes["pending"] = BUSY.get(pending, pending)
         element = etree.SubElement(parent, "resource", attributes)
         for name in nodes:

@@ -10,10 +10,11 @@ import time
 
 from lxml import etree
 
-from hastore.sim.cib import Element, print_xml
-from hastore.sim.cib_state import ACTIVE, ClusterState
+from hastore.sim.cib_history import ACTIVE
+from hastore.sim.cib_state import ClusterState
 from hastore.sim.cib_tools import cibadmin, crm_verify
 from hastore.sim.cluster import VERSION, Cluster, Pacemaker, Partition
+from hastore.sim.cluster_xml import Element, print_xml
 from hastore.sim.crm_mon import crm_mon, fence_event
 from hastore.sim.history import StatusWriter, unix
 from hastore.sim.network import Network
@@ -120,7 +121,7 @@ def crmadmin(call: Call) -> Reply:
         return reply(out="".join(lines))
     name = options.get("status", "")
     if name not in partition.members:
-        raise call.unknown("the state of a node that is away")
+        raise call.unknown()
     busy = "S_IDLE" if partition.controller.idle else "S_TRANSITION_ENGINE"
     return reply(out=f"Controller on {name} in state {busy if name == partition.dc else 'S_NOT_DC'}: ok\n")
 

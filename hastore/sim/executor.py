@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hastore.sim.cib_state import NOT_RUNNING, OK, RUNNING_PROMOTED, Primitive
+from hastore.sim.cib_history import NOT_RUNNING, OK, RUNNING_PROMOTED
+from hastore.sim.cib_words import Primitive
 from hastore.sim.history import COMPLETE, TIMED_OUT, Done
 
 if TYPE_CHECKING:

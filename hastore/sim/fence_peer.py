@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from hastore.sim.cib_state import ClusterState
+from hastore.sim.cluster_xml import detach
 from hastore.sim.drbd import Drbd, Resource
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class FencePeer:
         """Forbid promotion anywhere else, and tell what is known of the peer (handler `fence-peer`)."""
         partition = self.pacemaker.partition
         if "crm-fence-peer" not in resource.config.option("handlers", "fence-peer") or partition is None:
+            return REFUSED
+        if self.pacemaker.cluster.losing:
             return REFUSED
         state = ClusterState(partition.cib.root)
         clone = self._clone(state, resource.name)
@@ -88,7 +91,7 @@ class FencePeer:
             return
         for location in partition.cib.configuration.iterfind("constraints/rsc_location"):
             if location.get("id", "").startswith(f"drbd-fence-by-handler-{resource}-"):
-                location.getparent().remove(location)
+                detach(location)
                 self._written(f"removed constraint {location.get('id')}")
 
     def _written(self, what: str) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from hastore.sim.cib import FEATURE_SET, Cib, Element
-from hastore.sim.cib_state import PENDING, Primitive, digest
+from hastore.sim.cib import FEATURE_SET, Cib
+from hastore.sim.cib_history import PENDING
+from hastore.sim.cib_words import Primitive, digest
+from hastore.sim.cluster_xml import Element, detach
 
 EPOCH = 1_767_225_600
 """The moment a simulated world begins, in Unix time: 2026-01-01 UTC."""
@@ -155,7 +157,7 @@ class StatusWriter:
         """Forget a resource's history on a node (`crm_resource --cleanup`)."""
         for found in self.node_state(node_id, node).iterfind("lrm/lrm_resources/lrm_resource"):
             if found.get("id") == resource:
-                found.getparent().remove(found)
+                detach(found)
         self.cib.touch()
 
     def record(self, node_id: str, node: str, primitive: Primitive, done: Done) -> None:
@@ -208,7 +210,8 @@ class StatusWriter:
             "queue-time": "0",
             "op-digest": digest(parameters),
         }
-        for name in list(op.attrib):
+        for name in list(map(str, op.attrib)):
             if name != "id":
                 del op.attrib[name]
-        op.attrib.update(fresh)
+        for name, text in fresh.items():
+            op.set(name, text)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hastore.model.errors import NotSimulated
-from hastore.sim.cib import Element
-from hastore.sim.cib_state import ACTIVE, INFINITY, ROLES, ClusterState, NodeState, add_scores, score
+from hastore.sim.cib_history import ACTIVE
+from hastore.sim.cib_state import ClusterState, NodeState
+from hastore.sim.cib_words import INFINITY, ROLES, add_scores, score
+from hastore.sim.cluster_xml import Element
 
 Scores = dict[str, int]
 

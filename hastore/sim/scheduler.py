@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hastore.sim.cib_state import ACTIVE, ClusterState, Current, Primitive, digest, truth
+from hastore.sim.cib_history import ACTIVE, Current
+from hastore.sim.cib_state import ClusterState
+from hastore.sim.cib_words import Primitive, digest, truth
 from hastore.sim.placement import Placement, place
 
 
@@ -180,32 +182,36 @@ class _Scheduler:
 
     def _order(self, fences: set[int], probes: set[int]) -> None:
         for place_, action in enumerate(self.actions):
-            if action.pseudo:
-                action.requires |= {f for f in fences if self.actions[f].node == action.node}
-            elif action.kind in {"start", "promote"}:
-                if not self.state.primitives[action.resource].fencing:
-                    action.requires |= fences
-                action.requires |= {p for p in probes if p != place_}
-            elif action.kind in {"stop", "demote"}:
-                action.requires |= {p for p in probes if self.actions[p].resource == action.resource}
+            self._order_after_looking(place_, action, fences, probes)
         for id, primitive in self.state.primitives.items():
-            for node in self.state.nodes:
-                self._require(self._places("stop", id, node), self._places("demote", id, node))
-                self._require(self._places("start", id, node), self._places("stop", id, node))
-                self._require(
-                    self._places("promote", id, node),
-                    self._places("start", id, node) | self._places("demote", id, node),
-                )
-            if primitive.clone:
-                self._require(self._places("promote", id), self._places("demote", id) | self._places("start", id))
-                if self._places("promote", id):
-                    self._require(self._places("start", id), self._places("demote", id))
-            else:
-                self._require(self._places("start", id), self._places("stop", id))
+            self._order_own(id, clone=bool(primitive.clone))
         for order in self.state.orders:
             for first in self.state.members(order.first):
                 for then in self.state.members(order.then):
                     self._order_two(first, order.first_action, then, order.then_action, symmetrical=order.symmetrical)
+
+    def _order_after_looking(self, place_: int, action: Action, fences: set[int], probes: set[int]) -> None:
+        if action.pseudo:
+            action.requires |= {f for f in fences if self.actions[f].node == action.node}
+        elif action.kind in {"start", "promote"}:
+            if not self.state.primitives[action.resource].fencing:
+                action.requires |= fences
+            action.requires |= probes - {place_}
+        elif action.kind in {"stop", "demote"}:
+            action.requires |= {p for p in probes if self.actions[p].resource == action.resource}
+
+    def _order_own(self, id: str, *, clone: bool) -> None:
+        for node in self.state.nodes:
+            demoted, started = self._places("demote", id, node), self._places("start", id, node)
+            self._require(self._places("stop", id, node), demoted)
+            self._require(started, self._places("stop", id, node))
+            self._require(self._places("promote", id, node), started | demoted)
+        if not clone:
+            self._require(self._places("start", id), self._places("stop", id))
+            return
+        self._require(self._places("promote", id), self._places("demote", id) | self._places("start", id))
+        if self._places("promote", id):
+            self._require(self._places("start", id), self._places("demote", id))
 
     def _order_two(self, first: str, first_action: str, then: str, then_action: str, *, symmetrical: bool) -> None:
         self._require(self._places(then_action, then), self._places(first_action, first))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hastore.sim.cib_state import NOT_RUNNING, PENDING, ClusterState, add_scores, score, truth
+from hastore.sim.cib_history import NOT_RUNNING, PENDING
+from hastore.sim.cib_state import ClusterState
+from hastore.sim.cib_words import add_scores, score, seconds, truth
 from hastore.sim.executor import expected_code
 from hastore.sim.history import IS_PENDING, Done, StatusWriter, unix
 from hastore.sim.scheduler import Action, Decision, schedule
@@ -136,7 +138,7 @@ class Controller:
 
     def _start(self, transition: Transition, ticket: int, action: Action, now: float) -> None:
         if action.kind == "fence":
-            transition.running[ticket] = now + FENCING_SECONDS
+            transition.running[ticket] = now + FENCING_SECONDS + self._fencing_delay(transition.state, action.node)
             self.cluster.world.log(self.partition.dc, f"fencing {action.node}")
             return
         if action.pseudo:
@@ -249,6 +251,12 @@ class Controller:
         writer.set_member(id, target, online=False, expected="down")
         self.cluster.world.log(self.partition.dc, f"{target} was fenced")
         self.partition.members.discard(target)
+
+    def _fencing_delay(self, state: ClusterState, target: str) -> float:
+        devices = [
+            p for p in state.primitives.values() if p.fencing and target in p.params.get("pcmk_host_list", target)
+        ]
+        return max((seconds(p.params.get("pcmk_delay_base"), 0.0) for p in devices), default=0.0)
 
     def _can_fence(self, state: ClusterState, target: str) -> bool:
         if self.cluster.world.faults.fencing_fails:
