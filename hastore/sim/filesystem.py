@@ -103,6 +103,12 @@ class FileSystem:
         self.files[path] = content
         self.modes[path] = mode
 
+    def write_in_place(self, path: str, content: bytes) -> None:
+        """Write to a file that is there, as to an attribute; OSError ENOENT where it is not."""
+        if self._mounted(path) is None and path not in self.files:
+            self.read(path)
+        self.write(path, content, self.modes.get(path, 0o644))
+
     def add(self, path: str, content: bytes | str, mode: int = 0o644) -> None:
         """Put a plain file there with the directories above it; for setting up a world."""
         self.files[path] = content.encode() if isinstance(content, str) else content

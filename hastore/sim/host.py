@@ -176,7 +176,7 @@ class SimHost:
             stderr = f"{operation.argv[0]}: command not found\n".encode()
             return Outcome(operation, Status.FAILED, exit_code=127, stderr=stderr, error="ENOENT")
         except StillRunning:
-            return Outcome(operation, Status.UNKNOWN, error="TIMEOUT")
+            return Outcome(operation, Status.FAILED if operation.reads else Status.UNKNOWN, error="TIMEOUT")
         status = Status.DONE if answer.exit_code in operation.ok else Status.FAILED
         return Outcome(operation, status, exit_code=answer.exit_code, stdout=answer.stdout, stderr=answer.stderr)
 
@@ -206,7 +206,7 @@ class SimHost:
 
     def _write_attribute(self, operation: WriteAttribute) -> Outcome:
         try:
-            self.node.files.write(operation.path, expose(operation.content))
+            self.node.files.write_in_place(operation.path, expose(operation.content))
         except OSError as error:
             if error.errno == errno.EAGAIN and operation.result_path:
                 return self._await_queued(operation)
@@ -232,7 +232,7 @@ class SimHost:
             if outcome.done or outcome.status is Status.UNKNOWN:
                 return outcome
             if self.world.clock.now + operation.interval > deadline or not self.node.powered:
-                return _renamed(outcome, "TIMEOUT")
+                return _too_late(outcome)
             self.world.advance(operation.interval)
 
     def _ask(self, operation: Expect | Await, probe: Probe, condition: Condition) -> Outcome:
@@ -240,8 +240,9 @@ class SimHost:
         status = Status.DONE if _meets(found, condition) else Status.FAILED
         if found.status is Status.UNKNOWN:
             status = Status.UNKNOWN
+        error = "" if status is Status.DONE else found.error
         return Outcome(
-            operation, status, exit_code=found.exit_code, stdout=found.stdout, stderr=found.stderr, error=found.error
+            operation, status, exit_code=found.exit_code, stdout=found.stdout, stderr=found.stderr, error=error
         )
 
     def _bracket(self, operation: Bracket) -> Outcome:
@@ -304,10 +305,8 @@ def _refused(operation: Operation, error: OSError) -> Outcome:
     return Outcome(operation, Status.FAILED, error=errno.errorcode.get(error.errno or 0, "EIO"))
 
 
-def _renamed(outcome: Outcome, error: str) -> Outcome:
-    return Outcome(
-        outcome.operation, Status.FAILED, outcome.exit_code, outcome.stdout, outcome.stderr, outcome.error or error
-    )
+def _too_late(outcome: Outcome) -> Outcome:
+    return Outcome(outcome.operation, Status.FAILED, outcome.exit_code, outcome.stdout, outcome.stderr, error="TIMEOUT")
 
 
 def _timed(outcome: Outcome, seconds: float) -> Outcome:
