@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
+import textwrap
 import types
 import typing
 from typing import Any, Final, Literal, Union
@@ -70,11 +73,32 @@ def _schema(type_: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _class_schema(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
     fields = spec_fields(cls)
+    notes = _notes(cls)
     schema: dict[str, Any] = {
         "type": "object",
-        "description": inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " "),
-        "properties": {name: _schema(type_, definitions) for name, (_, type_) in fields.items()},
+        "description": _plain_words(cls.__doc__ or ""),
+        "properties": {name: _schema(type_, definitions) | notes.get(name, {}) for name, (_, type_) in fields.items()},
         "additionalProperties": False,
     }
     required = [name for name, (attribute, _) in fields.items() if attribute.default is attrs.NOTHING]
     return {**schema, "required": required} if required else schema
+
+
+def _notes(cls: type) -> dict[str, dict[str, str]]:
+    """Return the text below each field, which editors show; only the class's source has it."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    return {
+        line.target.id: {"description": _plain_words(note.value.value)}
+        for line, note in itertools.pairwise(body)
+        if isinstance(line, ast.AnnAssign)
+        and isinstance(line.target, ast.Name)
+        and isinstance(note, ast.Expr)
+        and isinstance(note.value, ast.Constant)
+        and isinstance(note.value.value, str)
+    }
+
+
+def _plain_words(text: str) -> str:
+    """Return the first paragraph of a docstring, in one line."""
+    return inspect.cleandoc(text).partition("\n\n")[0].replace("\n", " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -72,10 +73,17 @@ def _inline(item: Any) -> str:
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(item, list):
         return f"[{', '.join(map(_inline, item))}]"
+    return _scalar(item)
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _scalar(item: str | int) -> str:
+    """Return a text, number or switch; 1 and true are not the same key of the cache."""
     text: str = tomlkit.item(item).as_string()
     return text
 
 
+@functools.lru_cache(maxsize=1024)
 def _key(key: str) -> str:
     return SingleKey(key).as_string()
 

@@ -214,6 +214,17 @@ def test_logical_volumes_are_read_from_paths(path: str, volume: str) -> None:
     assert [v.name for v in group.logical_volumes] == ([volume] if volume else [])
 
 
+RECORDED = sorted((TESTS / "recordings" / "pacemaker").glob("*.cib.xml"))
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.name)
+def test_the_cib_of_a_real_cluster_comes_back_whole(recorded: Path) -> None:
+    adopted = adopt(cib=recorded, drbd="resource r0 { } resource vg1 { }")
+    assert compose(adopted.stack) == own_properties(cib_xml.parse(recorded.read_bytes()))
+    assert spec.parse(spec.render(adopted.stack)) == adopted.stack
+    assert adopted.stack.targets
+
+
 # -- laws ---------------------------------------------------------------------------------------------
 
 

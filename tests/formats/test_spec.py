@@ -107,6 +107,13 @@ def test_the_schema_is_one() -> None:
     assert json.loads(json.dumps(spec.json_schema())) == spec.json_schema()
 
 
+def test_the_schema_tells_what_the_model_tells() -> None:
+    definitions = spec.json_schema()["$defs"]
+    assert definitions["Vip"]["description"] == "A service address that moves with the storage."
+    assert definitions["DrbdHost"]["properties"]["address"]["description"].startswith("`ip:port`, as DRBD writes it")
+    assert definitions["Target"]["required"] == ["iqn"]
+
+
 def keys(data: Any) -> list[dict[str, Any]]:
     """Return every table of a spec whose keys are a class's fields."""
     found = [data] if isinstance(data, dict) else []
