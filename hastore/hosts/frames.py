@@ -126,11 +126,6 @@ class FrameReader:
                 pass
 
     def _end(self, place: str, status: Status, code: int | None, trouble: str) -> None:
-        while self._open and self._open[-1].place != place:
-            # The watchdog left a bracket while its body was at work: what was open there stays unknown.
-            self._open.pop()
-        if not self._open:
-            return
         opened = self._open.pop()
         outcome = Outcome(
             self._operation(place),

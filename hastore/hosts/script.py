@@ -90,6 +90,7 @@ def compile_hold(name: str, holder: str) -> bytes:
         "umask 077; for folder in /run/lock/hastore /tmp/hastore-lock;"
         ' do mkdir -p "$folder" 2>/dev/null; [ -w "$folder" ] && break; done;'
         f' lock="$folder"/{_word(name)}; exec 9>>"$lock" || exit 1;'
+        ' command -v flock >/dev/null || { echo "it has no flock, which is of util-linux"; exit 1; };'
         ' flock -n 9 || { printf "it is held by "; cat "$lock"; exit 1; };'
         f' printf "%s\\n" {_word(holder)} >"$lock"; echo held; exec cat >/dev/null'
     )

@@ -191,12 +191,17 @@ read_file() { # id, path
     finish "$1" read "$verdict"
 }
 
+name_trouble() { # the path that cannot be reached: ls names the errno
+    trouble='?'
+    ls -dL "$1" 2>"$scratch/err" >/dev/null || :
+}
+
 read_tree() { # id, root, what find leaves out
     tree_id=$1 root=$2
     shift 2
     : >"$scratch/err"
     if [ ! -e "$root" ]; then
-        trouble=ENOENT
+        name_trouble "$root"
     elif [ ! -d "$root" ]; then
         trouble=ENOTDIR
     elif [ ! -r "$root" ] || [ ! -x "$root" ]; then
@@ -207,6 +212,7 @@ read_tree() { # id, root, what find leaves out
         finish "$tree_id" read done
         return
     fi
+    show_errors
     finish "$tree_id" read failed
 }
 
@@ -310,7 +316,7 @@ write_attribute() { # id, path, result path, deadline; the content was fed
     printf x >"$scratch/edge"
     choose_writer
     if [ ! -e "$2" ]; then
-        trouble=ENOENT
+        name_trouble "$2"
     elif [ -z "$trouble" ]; then
         alarm_in "$4" ''
         whole_mark=$mark whole_alarm=$alarm input=/dev/null

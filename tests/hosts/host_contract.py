@@ -160,7 +160,7 @@ class OrderContract:
 
     def test_outcomes_are_told_in_order_and_are_those_that_come_back(self, host: Host, folder: str) -> None:
         told: list[tuple[int, Outcome]] = []
-        batch = [
+        batch: list[Operation] = [
             WriteFile(f"{folder}/a", b"a"),
             WriteFile(f"{folder}/no/b", b""),
             WriteFile(f"{folder}/c", b""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import threading
@@ -72,14 +71,19 @@ def cut(host: SshHost) -> None:
     host._connection.process.kill()
 
 
+def cut_once(host: SshHost, sign: Path) -> None:
+    if appears(sign):
+        cut(host)
+
+
 def test_a_link_lost_in_mid_batch_leaves_unknown_what_was_not_reported(ssh_host: SshHost, tmp_path: Path) -> None:
-    batch = [
+    batch: list[Operation] = [
         WriteFile(f"{tmp_path}/before", b""),
         sh(f"touch {tmp_path}/began; sleep 1"),
         WriteFile(f"{tmp_path}/never", b""),
         ReadFile(f"{tmp_path}/before"),
     ]
-    threading.Thread(target=lambda: appears(tmp_path / "began") and cut(ssh_host)).start()
+    threading.Thread(target=cut_once, args=(ssh_host, tmp_path / "began")).start()
     told: list[int] = []
     outcomes = ssh_host.perform(batch, on_outcome=lambda place, _outcome: told.append(place))
     assert statuses(outcomes) == [Status.DONE, *[Status.UNKNOWN] * 3]
@@ -101,7 +105,7 @@ def test_leave_runs_when_the_link_is_lost(ssh_host: SshHost, tmp_path: Path) -> 
         (WriteFile(f"{tmp_path}/left", b""),),
         deadline=20,
     )
-    threading.Thread(target=lambda: appears(tmp_path / "began") and cut(ssh_host)).start()
+    threading.Thread(target=cut_once, args=(ssh_host, tmp_path / "began")).start()
     outcome = only(ssh_host, bracket)
     assert outcome.status is Status.UNKNOWN
     assert statuses(outcome.parts) == [Status.UNKNOWN] * 3
@@ -317,10 +321,10 @@ SECRET = b"correct horse battery staple"
 
 def everything_that_ps_sees() -> bytes:
     seen = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
             try:
-                seen.append(Path("/proc", pid, name).read_bytes())
+                seen.append((process / name).read_bytes())
             except OSError:
                 continue
     return b"\n".join(seen)
