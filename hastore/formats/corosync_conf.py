@@ -6,6 +6,7 @@ and `{`, closes with `}` on a line of its own, and holds `key: value` lines; `#`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -13,6 +14,7 @@ from hastore.model.corosync import Corosync, CorosyncNode, CorosyncRing
 from hastore.model.errors import ParseError, SpecError
 from hastore.model.values import Params, field, value
 
+_NAME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]*\Z")
 _DEFAULT_PORT: Final = 5405
 _ORDER: Final = ("totem", "nodelist", "quorum", "service", "logging")
 """The sections that have words, in the order in which they are written; all others follow."""
@@ -226,8 +228,11 @@ def _nested(prefix: str, inner: list[tuple[str, Params]]) -> list[list[str]]:
 
 
 def _block(name: str, params: Params, blocks: Iterable[list[str]]) -> list[str]:
+    if not _NAME.match(name):
+        msg = f"corosync.conf has no section {name!r}"
+        raise SpecError(msg)
     for key, text in params.items():
-        if "\n" in text or text != text.strip() or text.endswith("{"):
+        if not _NAME.match(key) or "\n" in text or text != text.strip() or text.endswith("{"):
             msg = f"corosync.conf has no way to write {key}: {text!r}"
             raise SpecError(msg)
     inside = [f"{key}: {text}" for key, text in params.items()]

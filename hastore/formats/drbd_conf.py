@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from hastore.formats.drbd_lexer import statements
-from hastore.formats.drbd_reader import SECTIONS, DrbdCommon, DrbdConfig, FileReader, SectionName
+from hastore.formats.drbd_reader import ADDRESS, SECTIONS, DrbdCommon, DrbdConfig, FileReader, SectionName
 from hastore.model.drbd import DrbdHost, DrbdResource, DrbdVolume
 from hastore.model.errors import SpecError
 from hastore.model.secrets import HIDDEN, Secret
@@ -35,7 +35,9 @@ _SYNCER_MOVES: Final[Mapping[str, tuple[Literal["net", "disk", "options"], str]]
 }
 """Where drbdadm-84 moves options of `syncer`; the others go to `disk` under their own names."""
 
-_PLAIN_WORD: Final = re.compile(r"^[A-Za-z0-9/._:-]+$")
+_OPTION: Final = re.compile(r"^[a-z][a-z0-9-]*\Z")
+_META_DISK: Final = re.compile(r"^(.*?)( \[\d+\])?\Z", re.DOTALL)
+_PLAIN_WORD: Final = re.compile(r"^[A-Za-z0-9/._:-]+\Z")
 
 
 def parse(text: str | bytes, *, source: str = "") -> DrbdConfig:
@@ -148,7 +150,11 @@ class _Writer:
         if not options and secret is None:
             return
         yield f"    {name} {{\n".encode()
-        yield "".join(f"        {option} {_quoted(text)};\n" for option, text in options.items()).encode()
+        for option, text in options.items():
+            if not _OPTION.match(option):
+                msg = f"drbd:{self._resource.name}: {option!r} is no name of an option"
+                raise SpecError(msg)
+            yield f"        {option} {_quoted(text)};\n".encode()
         if secret is not None:
             yield b'        shared-secret "'
             yield secret
@@ -161,6 +167,9 @@ class _Writer:
         yield f"meta-disk {_meta_disk_words(volume.meta_disk)}"
 
     def _host(self, host: DrbdHost) -> Iterable[str]:
+        if not ADDRESS.match(host.address.rpartition(" ")[2]):
+            msg = f"drbd:{self._resource.name}: {host.node} needs an address such as 192.168.100.181:7788, not {host.address!r}"
+            raise SpecError(msg)
         yield f"address {'ipv6 ' if host.address.startswith('[') else ''}{host.address}"
         for volume in self._resource.volumes:
             if host.node in volume.disks:
@@ -173,8 +182,8 @@ def _block(head: str, lines: Iterable[str]) -> bytes:
 
 
 def _meta_disk_words(meta_disk: str) -> str:
-    disk, _, index = meta_disk.partition(" ")
-    return f"{_quoted(disk)} {index}".rstrip()
+    disk, index = _META_DISK.findall(meta_disk)[0]
+    return f"{_quoted(disk)}{index}"
 
 
 def _quoted(text: str) -> str:

@@ -17,7 +17,7 @@ from hastore.model.values import NO_PARAMS, Params, as_params, field, value
 SectionName = Literal["net", "disk", "options", "handlers", "startup", "syncer"]
 SECTIONS: Final[tuple[SectionName, ...]] = ("net", "disk", "options", "handlers", "startup", "syncer")
 
-_ADDRESS: Final = re.compile(r"^([0-9.]+|\[[0-9a-fA-F:.]+(%\w+)?\]):\d+$")
+ADDRESS: Final = re.compile(r"^([0-9.]+|\[[0-9a-fA-F:.]+(%\w+)?\]):\d+\Z")
 
 
 @value
@@ -202,9 +202,9 @@ class FileReader:
 
     def _address(self, statement: Statement) -> str:
         match statement.texts:
-            case ("ipv4" | "ipv6", address) | (address,) if _ADDRESS.match(address):
+            case ("ipv4" | "ipv6", address) | (address,) if ADDRESS.match(address):
                 return address
-            case (family, address) if family in {"sdp", "ssocks"} and _ADDRESS.match(address):
+            case (family, address) if family in {"sdp", "ssocks"} and ADDRESS.match(address):
                 return f"{family} {address}"
             case _:
                 raise self._wrong(statement.words[-1], "an address such as 192.168.100.181:7788")

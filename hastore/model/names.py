@@ -12,10 +12,10 @@ ISCSI_PORT: Final = 3260
 MAX_LUN: Final = 16383
 """The largest LUN SCST takes (recording scst/w-targets: "Too big LUN 16384 (max 16383)")."""
 
-_IQN = re.compile(r"^iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[a-z0-9:.,_-]+)?$")
-_EUI = re.compile(r"^(eui\.[0-9A-F]{16}|naa\.[0-9A-F]{16}([0-9A-F]{16})?)$", re.IGNORECASE)
+_IQN = re.compile(r"^iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[a-z0-9:.,_-]+)?\Z")
+_EUI = re.compile(r"^(eui\.[0-9A-F]{16}|naa\.[0-9A-F]{16}([0-9A-F]{16})?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([BKMGTP]?)(?:I?B)?\s*$", re.IGNORECASE)
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([BKMGTP]?)(?:I?B)?\s*\Z", re.IGNORECASE)
 
 
 def check_iqn(name: str) -> str:

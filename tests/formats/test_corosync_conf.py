@@ -126,6 +126,16 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         corosync_conf.parse(text)
 
 
+@pytest.mark.parametrize(
+    "corosync",
+    [Corosync(totem=Params({"a: b\nc": "1"})), Corosync(other=(("a {\nb", Params()),))],
+    ids=["key", "section"],
+)
+def test_a_name_that_is_none_is_refused(corosync: Corosync) -> None:
+    with pytest.raises(SpecError):
+        corosync_conf.render(corosync)
+
+
 def test_a_value_that_would_leave_its_line_is_refused() -> None:
     with pytest.raises(SpecError, match="no way to write token"):
         corosync_conf.render(Corosync(totem=Params(token="1\n}")))  # noqa: S106  # corosync's token, no password

@@ -123,6 +123,21 @@ def test_a_secret_that_would_end_its_quotes_is_refused_unshown() -> None:
     assert "tell" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        DrbdResource("r0", net=Params({"timeout 60; }": "1"})),
+        DrbdResource("r0", hosts=(DrbdHost("a", "10.0.0.1:7788; } }"),)),
+        DrbdResource("r0", hosts=(DrbdHost("a", "centos01:7788"),)),
+        DrbdResource("r0", net=Params(timeout="60\n")),
+        DrbdResource("r0", volumes=(DrbdVolume(0, "/dev/drbd0", "/dev/sdb", disks=Params(elsewhere="/dev/sdc")),)),
+    ],
+)
+def test_what_drbd_conf_cannot_say_is_refused(resource: DrbdResource) -> None:
+    with pytest.raises(SpecError):
+        drbd_conf.render(resource)
+
+
 def test_common_fills_in_where_a_resource_is_silent() -> None:
     config = drbd_conf.parse(
         """

@@ -158,6 +158,7 @@ MISTAKES = [
     (f"{TARGET}enabled = 'yes'", "targets[0].enabled: expected true or false; found 'yes'"),
     (f"{TARGET}parameters = {{ InitialR2T = true }}", "targets[0].parameters.InitialR2T: expected a text; found True"),
     ('[[targets]]\niqn = "db7"', "targets[0]: 'db7' is no iSCSI name"),
+    ('[[targets]]\niqn = "iqn.2016-02.local.virtual:a\\n"', "is no iSCSI name"),
     ('[[vips]]\nip = "10.0.0.300"', "vips[0]: '10.0.0.300' is no IP address"),
     (
         '[[pacemaker.resources]]\nid = "a"\nagent = "b"\nops = [{ name = "monitor", role = "Promotd" }]',
