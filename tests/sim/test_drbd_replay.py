@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sim_recorded import FOLDER, transcript
 
 from hastore.sim import World
 from hastore.sim import drbd_programs as programs
@@ -14,7 +15,6 @@ from hastore.sim.block import Block
 from hastore.sim.drbd import Drbd
 from hastore.sim.network import Network
 from hastore.sim.world import Reply
-from recorded import FOLDER, transcript
 
 NODES = ("node2", "node3")
 NOT_COMPARED = {

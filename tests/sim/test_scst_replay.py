@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+from sim_recorded import scst_tree, scst_writes
 
 from hastore.sim import World
 from hastore.sim.block import Block
@@ -12,7 +13,6 @@ from hastore.sim.lvm import Lvm
 from hastore.sim.network import Network
 from hastore.sim.scst import ROOT, Scst
 from hastore.sim.world import Node
-from recorded import scst_tree, scst_writes
 
 MIB = 2**20
 NOT_COMPARED = {
