@@ -64,8 +64,8 @@ def _escape(line: str) -> str:
     """Double the backticks around code; take every other special sign as it is."""
     item = LIST_ITEM.match(line)
     start = item.end() if item else 0
-    pieces = re.split(r"(`[^`]+`)", line[start:].replace("``", "`"))
+    pieces = re.split(r"(`[^`\s](?:[^`]*[^`\s])?`)", line[start:].replace("``", "`"))
     for place, piece in enumerate(pieces):
         is_code = place % 2 == 1
-        pieces[place] = f"`{piece}`\\ " if is_code else SPECIAL.sub(r"\\\1", piece)
+        pieces[place] = f"\\ `{piece}`\\ " if is_code else SPECIAL.sub(r"\\\1", piece)
     return line[:start] + "".join(pieces)
