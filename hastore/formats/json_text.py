@@ -15,7 +15,8 @@ def read_object(text: str, source: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ParseError(error.msg, line=error.lineno, column=error.colno, source=source) from error
+        expected = f"JSON ({error.msg})"
+        raise ParseError(expected, line=error.lineno, column=error.colno, source=source) from error
     except RecursionError as error:
         raise wrong(1, "JSON of sensible depth", source) from error
     if not isinstance(found, dict):

@@ -34,7 +34,9 @@ from hastore.planning.steps import HostStep, Step, Subsystem
 from hastore.testing.workbench import Bench, Workbench
 
 MAX_ROUND_TRIPS: Final = 2
-_EXAMPLES: Final = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+_EXAMPLES: Final = settings(
+    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None, report_multiple_bugs=False
+)
 
 
 class DriverContract:
@@ -187,14 +189,15 @@ class DriverContract:
         @_EXAMPLES
         @given(st.data())
         def check(data: st.DataObject) -> None:
-            for step, operations in rendered:
-                answers = _spoiled(data, [Outcome(operation, Status.DONE, 0) for operation in operations])
-                verdict = judge(step, tuple(answers))
-                assert isinstance(verdict, Verdict)
-                assert verdict == judge(step, tuple(answers))
-                assert verdict.result == "done" or verdict.reason
+            step, operations = data.draw(st.sampled_from(rendered))
+            answers = _spoiled(data, [Outcome(operation, Status.DONE, 0) for operation in operations])
+            verdict = judge(step, tuple(answers))
+            assert isinstance(verdict, Verdict)
+            assert verdict == judge(step, tuple(answers))
+            assert verdict.result == "done" or verdict.reason
 
-        check()
+        if rendered:
+            check()
 
     def test_a_step_it_has_no_commands_for_is_unsupported(self) -> None:
         """Said by its own error, so that a plan can name the step."""
