@@ -16,7 +16,7 @@ from hastore.cluster.adopt_nodes import NodeBook
 from hastore.formats import cib_xml, corosync_conf, crmsh, drbd_conf, hosts_file, lvm_conf
 from hastore.model.client import Initiator, Login
 from hastore.model.drbd import DrbdResource
-from hastore.model.errors import ParseError
+from hastore.model.errors import ParseError, SpecError
 from hastore.model.findings import Finding, Severity, by_weight
 from hastore.model.lvm import LogicalVolume, VolumeGroup
 from hastore.model.pacemaker import Cib, Colocation
@@ -29,6 +29,8 @@ Source: TypeAlias = str | bytes | Path
 """A text, or the path of the file that holds it."""
 T = TypeVar("T")
 
+MAX_PATH: Final = 255
+"""Longer texts are no file's name on Linux (NAME_MAX)."""
 WRITTEN_BY_THE_CLUSTER: Final = (
     "dc-version",
     "cluster-infrastructure",
@@ -64,7 +66,8 @@ def adopt(
     `crm` is the output of `crm configure show`, `cib` the XML of `cibadmin -Q` (it is taken where both are
     given), `drbd` one or more DRBD files or `drbdadm dump`, `hosts` an /etc/hosts. `clients` are names of
     the hosts file that shall log in to every target. Raises ParseError, with the file's name, line and
-    column, where a file is damaged: nothing is guessed.
+    column, where a file is damaged: nothing is guessed. Raises SpecError where a file's name is given as
+    text instead of as a Path.
     """
     findings: list[Finding] = []
     resources = _drbd_resources(drbd)
@@ -100,6 +103,9 @@ def _read(parse: Callable[[str | bytes], T], source: Source | None, name: str) -
 
 def _parsed(parse: Callable[[str | bytes], T], source: Source, name: str) -> T:
     text = source.read_bytes() if isinstance(source, Path) else source
+    if isinstance(text, str) and _names_a_file(text):
+        msg = f"{text!r} is the name of a file: write Path({text!r})"
+        raise SpecError(msg)
     try:
         return parse(text)
     except ParseError as error:
@@ -110,6 +116,10 @@ def _parsed(parse: Callable[[str | bytes], T], source: Source, name: str) -> T:
             source=str(source) if isinstance(source, Path) else name,
             found=error.found,
         ) from error
+
+
+def _names_a_file(text: str) -> bool:
+    return 0 < len(text) < MAX_PATH and text.isprintable() and Path(text).is_file()
 
 
 def _drbd_resources(drbd: Source | Iterable[Source]) -> tuple[DrbdResource, ...]:
@@ -227,7 +237,7 @@ def _clients(
     names: Iterable[str], entries: Iterable[hosts_file.HostEntry], stack: StorageStack, findings: list[Finding]
 ) -> Iterator[Initiator]:
     known = {name for entry in entries for name in entry.names}
-    for name in names:
+    for name in (names,) if isinstance(names, str) else names:
         if name in stack.node_names:
             findings.append(
                 Finding(

@@ -15,7 +15,7 @@ from hastore.cluster.adopt import WRITTEN_BY_THE_CLUSTER, Adopted, adopt
 from hastore.formats import cib_xml, corosync_conf, crmsh, drbd_conf, lvm_conf, spec
 from hastore.formats.spec import Form
 from hastore.model.client import Login
-from hastore.model.errors import ParseError
+from hastore.model.errors import ParseError, SpecError
 from hastore.model.findings import Severity
 from hastore.model.lvm import LogicalVolume, VolumeGroup
 from hastore.model.pacemaker import Cib
@@ -186,6 +186,17 @@ def test_a_damaged_file_is_named() -> None:
         adopt(drbd=[ARTICLE / "damaged" / "vg1.res"])
     with pytest.raises(ParseError, match=r"^corosync\.conf:1:1: "):
         adopt(corosync="}")
+
+
+def test_a_files_name_is_not_its_text() -> None:
+    with pytest.raises(SpecError, match=r"write Path\("):
+        adopt(corosync=str(ARTICLE / "corosync.conf"))
+
+
+def test_one_client_is_not_its_letters() -> None:
+    assert [client.host for client in adopt(hosts="192.168.0.178 drbd01\n", clients="drbd01").stack.clients] == [
+        "drbd01"
+    ]
 
 
 def test_secrets_of_files_stay_hidden() -> None:

@@ -70,11 +70,13 @@ def written(*resources: DrbdResource) -> str:
     return drbd_conf.render_text(resources, conceal=False)
 
 
-@given(st.lists(any_resources(), max_size=3))
+@settings(max_examples=examples(50))
+@given(st.lists(any_resources(), max_size=2))
 def test_what_is_written_is_read_again(resources: list[DrbdResource]) -> None:
     assert drbd_conf.parse(written(*resources)).resources == tuple(resources)
 
 
+@settings(max_examples=examples(50))
 @given(any_resources())
 def test_normalising_twice_changes_nothing(resource: DrbdResource) -> None:
     once = drbd_conf.normalise(resource)
