@@ -41,14 +41,15 @@ from hastore.model.pacemaker import (
 from hastore.model.values import Params
 
 
-def render(cib: Cib, *, schema: str = "") -> str:
+def render(cib: Cib, *, schema: str = "", kinds: bool = False) -> str:
     """Write a whole <cib>, without status.
 
     `schema` (or else the Cib's own) becomes validate-with; where neither is known the attribute is left out.
-    Schemas older than pacemaker-3.7 get the roles Master and Slave. Raises SpecError where two elements would
+    With `kinds`, orders that have a score get the kind that Pacemaker takes it for, as crm writes them; crm_verify
+    warns of scores (2.1.5: "Support for 'score' in rsc_order is deprecated"). Schemas older than pacemaker-3.7 get the roles Master and Slave. Raises SpecError where two elements would
     have one id, or a group or clone names a resource that the Cib does not hold.
     """
-    root = _Writer(cib, new_roles=has_new_roles(schema or cib.schema)).cib(schema or cib.schema)
+    root = _Writer(cib, new_roles=has_new_roles(schema or cib.schema), kinds=kinds).cib(schema or cib.schema)
     ids = Counter(element.get("id", "") for element in root.iter() if element.tag not in _REFERRING)
     shared = [id for id, count in ids.items() if id and count > 1]
     if shared:
@@ -68,6 +69,7 @@ class _Writer:
 
     cib_value: Cib
     new_roles: bool
+    kinds: bool
     resources: Mapping[str, PacemakerResource] = attrs.field(init=False)
     groups: Mapping[str, Group] = attrs.field(init=False)
     clones: Mapping[str, Clone] = attrs.field(init=False)
@@ -211,10 +213,15 @@ class _Writer:
                 words |= {"with-rsc": with_resource, **role("with-rsc-role", constraint.with_role)}
                 return make("rsc_colocation", {"id": id, **words, **constraint.options})
             case Order(id, first, then):
-                words = {"kind": constraint.kind, "score": constraint.score}
+                words = self.weight(constraint)
                 words |= {"first": first, "first-action": constraint.first_action}
                 words |= {"then": then, "then-action": constraint.then_action}
                 return make("rsc_order", {"id": id, **words, **constraint.options})
+
+    def weight(self, order: Order) -> dict[str, str]:
+        if not self.kinds or not order.score or order.score.startswith("-"):
+            return {"kind": order.kind, "score": order.score}
+        return {"kind": order.kind or ("Optional" if order.score == "0" else "Mandatory")}
 
 
 def _tag(tag: Tag) -> etree._Element:

@@ -321,8 +321,9 @@ class _Reader:
         try:
             element = read_xml(text, SOURCE)
         except ParseError as error:
+            shift = first.column + len("xml") if error.line == 1 else 0
             raise ParseError(
-                error.expected, line=first.line + error.line - 1, column=error.column, source=SOURCE
+                error.expected, line=first.line + error.line - 1, column=error.column + shift, source=SOURCE
             ) from error
         if element.tag in ("rsc_defaults", "op_defaults"):
             for child in elements(element):

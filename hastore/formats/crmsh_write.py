@@ -1,7 +1,7 @@
 """Writing a `Cib` in the crm shell's language; `crmsh.render` is this module's.
 
 An element that the language, or hastore's part of it, can't say whole is written as `xml <element .../>`, which
-the real crm reads too.
+the real crm reads too, fencing levels excepted: it knows none whose indexes have gaps.
 """
 
 from __future__ import annotations
@@ -268,7 +268,8 @@ def _fencing(section: etree._Element) -> Iterable[str]:
     for level in elements(section):
         targets.setdefault(level.get("target", ""), []).append(level)
     sayable = []
-    for target, levels in targets.items():
+    for target, found in targets.items():
+        levels = sorted(found, key=lambda level: int(level.get("index", "0")))
         indexes = [level.get("index") for level in levels]
         if (
             target

@@ -133,9 +133,9 @@ def test_words_are_pacemakers_own() -> None:
     ("schema", "word"), [("pacemaker-3.6", "Master"), ("pacemaker-3.7", "Promoted"), ("", "Promoted")]
 )
 def test_old_schemas_get_old_roles(schema: str, word: str) -> None:
-    primitive = PacemakerResource("d", "ocf:linbit:drbd", ops=[Op("monitor", "10", role="Promoted")])
+    primitive = PacemakerResource("d", "ocf:linbit:drbd", ops=(Op("monitor", "10", role="Promoted"),))
     clone = Clone("m", "d", promotable=True)
-    cib = Cib(resources=[primitive], clones=[clone], constraints=[Colocation("c", "d", "m", with_role="Promoted")])
+    cib = Cib(resources=(primitive,), clones=(clone,), constraints=(Colocation("c", "d", "m", with_role="Promoted"),))
     text = cib_xml.render(cib, schema=schema)
     assert f'with-rsc-role="{word}"' in text
     assert f' role="{word}"' in text
@@ -143,14 +143,14 @@ def test_old_schemas_get_old_roles(schema: str, word: str) -> None:
 
 
 def test_ids_that_meet_are_refused() -> None:
-    same = Cib(resources=[PacemakerResource("x", "lsb:a")], constraints=[Location("x", "x", "n")])
+    same = Cib(resources=(PacemakerResource("x", "lsb:a"),), constraints=(Location("x", "x", "n"),))
     with pytest.raises(SpecError, match="'x' would be the id of more than one"):
         cib_xml.render(same)
 
 
 def test_a_member_that_is_missing_is_refused() -> None:
     with pytest.raises(SpecError, match="'g' holds 'ghost'"):
-        cib_xml.render(Cib(groups=[Group("g", ["ghost"])]))
+        cib_xml.render(Cib(groups=(Group("g", ("ghost",)),)))
 
 
 @pytest.mark.parametrize(
