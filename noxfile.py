@@ -13,7 +13,7 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
 
 CODE = ("hastore", "tests", "examples", "benchmarks", "noxfile.py", "docs/conf.py")
-TESTING = ("-e", ".[display,testing]")
+TESTING = ("-e", ".[display,testing]", "jsonschema>=4.18")
 
 
 def install_tools(session: nox.Session) -> None:
