@@ -83,7 +83,7 @@ class _Demo:
 
     def fence(self, cluster: hastore.Cluster, stack: hastore.StorageStack) -> hastore.StorageStack:
         say("3. Refused", "Without fencing the plan refuses: two nodes could write the same data.")
-        stack = hastore.volume_size(stack, "vg1", "lun1", "100%VG").apply(stack)
+        stack = hastore.volume_size("vg1", "lun1", "100%VG").apply(stack)
         try:
             cluster.plan(stack).apply()
         except hastore.Refused as refusal:

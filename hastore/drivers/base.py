@@ -98,4 +98,6 @@ def explain(outcome: Outcome) -> str:
     code = outcome.error or (
         f"exit code {outcome.exit_code}" if outcome.exit_code is not None else outcome.status.value
     )
-    return f"{outcome.operation}: {code}" + (f": {said}" if said else "")
+    shown = str(outcome.operation).splitlines()[0]
+    shown = shown if len(shown) <= 160 else f"{shown[:160]}..."
+    return f"{shown}: {code}" + (f": {said}" if said else "")

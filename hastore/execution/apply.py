@@ -89,25 +89,45 @@ class _Application:
 
     def change(self, steps: Sequence[Step]) -> None:
         """Do the steps of a wave that change something: a batch a host, then look and verify."""
-        todo = [step for step in steps if not self.already(step)]
-        tries = 0
+        todo, tries = list(steps), 0
         while todo:
-            for step in todo:
-                self.check(step)
-            hosts = list(dict.fromkeys(step.host for step in todo))
-            batches = [(host, [step for step in todo if step.host == host]) for host in hosts]
+            ready, expected = self.ready(todo)
+            hosts = list(dict.fromkeys(step.host for step, _ in ready))
+            batches = [(host, [pair for pair in ready if pair[0].host == host]) for host in hosts]
             verdicts: dict[str, Verdict] = {}
             for answered in side_by_side(self.perform, batches, self.setting.executor):
                 verdicts |= answered
-            self.state = self.setting.observe()
+            if ready:
+                self.state = self.setting.observe()
             tries += 1
-            todo = [step for step in todo if self.settle(step, verdicts[step.key], tries)]
+            todo = [step for step, _ in ready if self.settle(step, verdicts[step.key], expected, tries)]
 
-    def perform(self, batch: tuple[str, list[Step]]) -> dict[str, Verdict]:
+    def ready(self, steps: Sequence[Step]) -> tuple[list[tuple[Step, ClusterState]], ClusterState]:
+        """Return the steps that are still to be done, each with the state it will meet, and the state expected at last.
+
+        Asks each step once more, of what was just observed and of what the steps before it in the batch
+        make of that, whether it is done already and whether it may run.
+        """
+        state = self.state
+        ready: list[tuple[Step, ClusterState]] = []
+        for step in steps:
+            if step.observable and step.ensures(state):
+                self.finish(step, "already so")
+                continue
+            reason = step.requires(state)
+            if reason:
+                self.finish(step, "refused", reason)
+                msg = f"{step.title} on {step.host}: {reason}"
+                raise StepFailed(msg)
+            ready.append((step, state))
+            state = step.effect(state)
+        return ready, state
+
+    def perform(self, batch: tuple[str, list[tuple[Step, ClusterState]]]) -> dict[str, Verdict]:
         """Perform one host's steps in one round trip and judge each."""
         host, steps = batch
         session = self.setting.session(host)
-        rendered = [(step, session.driver(step.subsystem).render(step, self.state)) for step in steps]
+        rendered = [(step, session.driver(step.subsystem).render(step, state)) for step, state in steps]
         operations = resolve_operations([op for _, ops in rendered for op in ops])
         self.redactor.learn(operations)
         for step, ops in rendered:
@@ -122,14 +142,18 @@ class _Application:
             verdicts[step.key] = session.driver(step.subsystem).judge(step, mine)
         return verdicts
 
-    def settle(self, step: Step, verdict: Verdict, tries: int) -> bool:
-        """Take a verdict together with what is now seen; return True where the step must be done anew."""
+    def settle(self, step: Step, verdict: Verdict, expected: ClusterState, tries: int) -> bool:
+        """Take a verdict together with what is now seen; return True where the step must be done anew.
+
+        What a later step of the batch was expected to undo can't be seen and is believed.
+        """
         reason = self.redactor.clean(verdict.reason)
-        seen = step.observable and step.ensures(self.state)
+        shows = step.observable and step.ensures(expected)
+        seen = shows and step.ensures(self.state)
         if verdict.result == "stale" and not seen and tries < STALE_TRIES:
             self.tell("waiting", f"{step.title}: the cluster moved in between, once more", step)
             return True
-        if verdict.result == "done" and (seen or not step.observable):
+        if verdict.result == "done" and (seen or not shows):
             self.finish(step, "done")
             return False
         if verdict.result == "unknown" and seen:
@@ -143,20 +167,6 @@ class _Application:
         self.finish(step, "refused", why)
         msg = f"{step.title} on {step.host}: {why}"
         raise StepFailed(msg)
-
-    def already(self, step: Step) -> bool:
-        if step.observable and step.ensures(self.state):
-            self.finish(step, "already so")
-            return True
-        return False
-
-    def check(self, step: Step) -> None:
-        """Ask once more, of what was just observed, whether the step may run."""
-        reason = step.requires(self.state)
-        if reason:
-            self.finish(step, "refused", reason)
-            msg = f"{step.title} on {step.host}: {reason}"
-            raise StepFailed(msg)
 
     # -- waiting --------------------------------------------------------------------------------------
 

@@ -262,6 +262,7 @@ class DeactivateVg(ActivateVg):
     """Deactivate every logical volume of a group here, so that what carries it can be let go."""
 
     layer: ClassVar[int] = Layer.LVM_DEACTIVATE
+    fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "deactivate"
     active: ClassVar[bool] = False
 

@@ -25,6 +25,7 @@ from hastore.hosts.operations import (
     expose,
 )
 from hastore.model.errors import ConnectError, HostError
+from hastore.sim.clock import SimClock
 from hastore.sim.faults import Killed
 from hastore.sim.world import Call, Node, StillRunning, World
 
@@ -54,6 +55,11 @@ class SimHost:
     def node(self) -> Node:
         """The machine behind this host."""
         return self.world.nodes[self.name]
+
+    @property
+    def clock(self) -> SimClock:
+        """The clock of this host's world."""
+        return self.world.clock
 
     def perform(self, batch: Sequence[Operation], /, *, on_outcome: OnOutcome | None = None) -> tuple[Outcome, ...]:
         """Perform the operations in order; see `hastore.hosts.host.Host`.
