@@ -32,7 +32,7 @@ PERSON = {
     "fencing-node-uncovered": "fencing_device(...)",
     "fencing-not-delayed": "fencing_device(..., delay_on=...)",
     "drbd-secret-published": "replication_secret(...)",
-    "lun-identity-unpinned": "pin_identity(...)",
+    "lun-identity-unpinned": "pin_identities_seen(...)",
     "volume-size-unknown": "volume_size(...)",
 }
 """Findings that a person mends, and the helper that puts the answer into the stack."""

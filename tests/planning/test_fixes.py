@@ -4,13 +4,24 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rules_article import article
+from rules_article import IQN, article
 
 from hastore.model.errors import SpecError
 from hastore.model.findings import Severity
+from hastore.model.scsi import Lun
 from hastore.model.stack import StorageStack
+from hastore.model.state import ClusterState, HostState, ScstDeviceState, ScstState, TargetState
 from hastore.planning.compose import compose
-from hastore.planning.fixes import PLATFORMS, Fix, Risk, apply_fixes, fencing_device, pin_identity, suggest_fixes
+from hastore.planning.fixes import (
+    PLATFORMS,
+    Fix,
+    Risk,
+    apply_fixes,
+    fencing_device,
+    pin_identities_seen,
+    pin_identity,
+    suggest_fixes,
+)
 from hastore.planning.rules import RULES, judge
 from needs import examples
 
@@ -198,3 +209,36 @@ def test_an_identity_that_the_agent_cannot_make_is_refused() -> None:
 def test_an_unknown_platform_is_told_with_a_suggestion() -> None:
     with pytest.raises(SpecError, match="debian-12"):
         suggest_fixes(article(), platform="debian12")
+
+
+def world(**answers: str) -> ClusterState:
+    """Hosts that export the article's device, each with the serial it answers; an empty one exports nothing."""
+
+    def host(name: str, usn: str) -> HostState:
+        identity = {"usn": usn, "t10_dev_id": f"{usn}-VDISK-LUN01"}
+        device = ScstDeviceState("VDISK-LUN01", "vdisk_fileio", attributes=identity)
+        target = TargetState(IQN, enabled=bool(usn), luns=(Lun(0, "VDISK-LUN01"),))
+        return HostState(name, scst=ScstState("3.8", devices={"VDISK-LUN01": device}, targets={IQN: target}))
+
+    return ClusterState({name: host(name, usn) for name, usn in answers.items()})
+
+
+def test_what_the_active_node_answers_is_pinned() -> None:
+    (pin,) = pin_identities_seen(article(), world(centos01="1d2f3c4a", centos02=""))
+    pinned = pin.apply(article())
+    assert "lun-identity-unpinned" not in codes(pinned)
+    params = {r.id: r.params for r in compose(pinned).resources}["p_lu_vg1_lun1"]
+    assert (params["scsi_sn"], params["scsi_id"]) == ("1d2f3c4a", "VDISK-LUN01")
+    assert pin_identities_seen(pinned, world(centos01="1d2f3c4a")) == ()
+
+
+def test_what_two_nodes_answer_differently_is_left_to_a_person() -> None:
+    assert pin_identities_seen(article(), world(centos01="1d2f3c4a", centos02="99999999")) == ()
+    assert pin_identities_seen(article(), world(centos01="")) == ()
+
+
+def test_without_such_an_agent_the_identity_is_the_devices_own() -> None:
+    alone = attrs.evolve(article(), pacemaker=None)
+    pinned = pin_identity("VDISK-LUN01", usn="u", t10_dev_id="t").apply(alone)
+    assert pinned.devices[0].attributes["t10_dev_id"] == "t"
+    assert "lun-identity-unpinned" not in codes(pinned)

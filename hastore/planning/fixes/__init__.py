@@ -12,7 +12,13 @@ from hastore.model.errors import SpecError
 from hastore.model.stack import StorageStack
 from hastore.planning.fixes import membership, pacemaker, storage
 from hastore.planning.fixes.base import Fix, Risk
-from hastore.planning.fixes.person import fencing_device, pin_identity, replication_secret, volume_size
+from hastore.planning.fixes.person import (
+    fencing_device,
+    pin_identities_seen,
+    pin_identity,
+    replication_secret,
+    volume_size,
+)
 from hastore.planning.fixes.show import differences
 from hastore.planning.rules import judge
 
@@ -22,6 +28,7 @@ __all__ = [
     "Risk",
     "apply_fixes",
     "fencing_device",
+    "pin_identities_seen",
     "pin_identity",
     "replication_secret",
     "suggest_fixes",
@@ -43,7 +50,7 @@ def suggest_fixes(stack: StorageStack, *, platform: str = "debian-12") -> tuple[
     """Return the fixes that mend findings of this stack, each with its risk, with what it mends and changes here.
 
     What needs a person (fencing devices, secrets, identities of LUNs in use, sizes) stays a finding; see
-    `fencing_device`, `replication_secret`, `pin_identity`, `volume_size`. Raises SpecError for a platform
+    `fencing_device`, `replication_secret`, `pin_identity`, `pin_identities_seen`, `volume_size`. Raises SpecError for a platform
     that is not in `PLATFORMS`.
     """
     if platform not in PLATFORMS:

@@ -10,10 +10,13 @@ from hastore.model.errors import SpecError
 from hastore.model.lvm import LogicalVolume
 from hastore.model.names import parse_size
 from hastore.model.pacemaker import Location, Op, PacemakerResource
+from hastore.model.scsi import Lun
 from hastore.model.secrets import Secret
 from hastore.model.stack import StorageStack
+from hastore.model.state import ClusterState, ScstState, TargetState
 from hastore.planning.fixes.base import Fix, Risk, with_resources
 from hastore.planning.rules.reading import exports, node_names
+from hastore.planning.rules.scst import lun_identity_unpinned
 
 
 def fencing_device(
@@ -137,6 +140,38 @@ def pin_identity(device: str, *, usn: str, t10_dev_id: str) -> Fix:
         put,
         changes=(f"device {device}: usn={usn} t10_dev_id={t10_dev_id}",),
     )
+
+
+def pin_identities_seen(stack: StorageStack, state: ClusterState) -> tuple[Fix, ...]:
+    """Return fixes that pin what the exported LUNs answer now, as the hosts that export them were observed.
+
+    A device that is pinned already, that no host exports, or that two hosts answer for differently gets no
+    fix: it stays a finding.
+    """
+    open_devices = {name for f in lun_identity_unpinned(stack) for name in f.objects if name.startswith("device:")}
+    fixes = []
+    for name in sorted(name.removeprefix("device:") for name in open_devices):
+        answers = {
+            (device.attributes.get("usn", ""), device.attributes.get("t10_dev_id", ""))
+            for host in state.hosts.values()
+            if isinstance(host.scst, ScstState) and exported(host.scst, name)
+            for device in (host.scst.devices[name],)
+        }
+        if len(answers) == 1 and all(min(answers)):
+            usn, t10_dev_id = min(answers)
+            fixes.append(pin_identity(name, usn=usn, t10_dev_id=t10_dev_id))
+    return tuple(fixes)
+
+
+def exported(scst: ScstState, device: str) -> bool:
+    """Return whether a host shows the device to initiators right now."""
+    shown = (lun.device for t in scst.targets.values() if t.enabled for lun in all_luns(t))
+    return device in scst.devices and device in shown
+
+
+def all_luns(target: TargetState) -> tuple[Lun, ...]:
+    """Return every LUN of an observed target, its groups' too."""
+    return target.luns + tuple(lun for group in target.groups for lun in group.luns)
 
 
 def volume_size(group: str, volume: str, size: str) -> Fix:

@@ -72,6 +72,7 @@ RULES: Final[tuple[Rule, ...]] = (
     agents_use.scst_agents_one_of_each,
     agents_use.scst_daemon_unguarded,
     agents_use.agent_gone_in_pacemaker_3,
+    agents_use.agent_not_packaged,
     scst.nv_cache_lies,
     scst.blockio_may_cache,
     scst.lun_identity_unpinned,

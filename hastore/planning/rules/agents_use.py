@@ -15,6 +15,8 @@ from hastore.planning.rules.reading import cib_of, exports, is_true, of_type, sc
 PACEMAKER_TIMEOUT: Final = "20s"
 """What an operation gets that says nothing (crm/common/actions.h:32)."""
 
+PACKAGED_PROVIDERS: Final = frozenset({"heartbeat", "pacemaker", "linbit", "openstack", "booth"})
+
 ADVISED: Final = {
     "SCSTTarget": {"start": 180, "stop": 180},
     "SCSTLun": {"start": 180, "stop": 180},
@@ -204,4 +206,20 @@ def agent_gone_in_pacemaker_3(stack: StorageStack) -> Iterator[Sighting]:
     """Find agents that Pacemaker 3 no longer has."""
     for resource in cib_of(stack).resources:
         if resource.agent == "ocf:pacemaker:o2cb":
+            yield Sighting((f"primitive:{resource.id}",), resource.agent)
+
+
+@rule(
+    "agent-not-packaged",
+    Severity.NOTE,
+    trap="trap 16",
+    summary="The agent comes with no distribution: where a node lacks it, nothing of the group starts there",
+    source="Debian 12: resource-agents, pacemaker and drbd-utils ship the providers heartbeat, pacemaker and linbit",
+    mend="Install it on every node below /usr/lib/ocf/resource.d (not resources.d)",
+)
+def agent_not_packaged(stack: StorageStack) -> Iterator[Sighting]:
+    """Find agents of providers that no package brings."""
+    for resource in cib_of(stack).resources:
+        standard, _, provider = resource.agent.rpartition(":")[0].partition(":")
+        if standard == "ocf" and provider not in PACKAGED_PROVIDERS:
             yield Sighting((f"primitive:{resource.id}",), resource.agent)
