@@ -16,7 +16,16 @@ from hastore.planning.rules import judge
 from needs import examples
 
 FIELDS = ("nodes", "drbd", "volume_groups", "devices", "targets", "vips", "corosync", "lvm", "pacemaker")
-ATTRIBUTES = ("nv_cache", "write_through", "threads_num", "thin_provisioned", "rotational", "usn", "t10_dev_id")
+LEVELS: tuple[str, ...] = ("0", "1", "4")
+ATTRIBUTES: tuple[str, ...] = (
+    "nv_cache",
+    "write_through",
+    "threads_num",
+    "thin_provisioned",
+    "rotational",
+    "usn",
+    "t10_dev_id",
+)
 PATTERNS = (
     "a|/dev/sda*|",
     "a|^/dev/sdb$|",
@@ -88,7 +97,7 @@ def changes() -> st.SearchStrategy[Callable[[StorageStack], StorageStack]]:
         st.sampled_from(FIELDS).map(_lose),
         ids.map(_without),
         st.permutations(list(cib.groups[0].members)).map(tuple).map(_reorder),
-        st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(("0", "1", "4"))).map(_attributes),
+        st.dictionaries(st.sampled_from(ATTRIBUTES), st.sampled_from(LEVELS)).map(_attributes),
         st.lists(st.sampled_from(PATTERNS)).map(tuple).map(lambda patterns: _lvm(filter=patterns)),
         st.lists(st.sampled_from(PATTERNS)).map(tuple).map(lambda patterns: _lvm(global_filter=patterns)),
         listed.map(lambda names: _lvm(volume_list=names)),
