@@ -1,7 +1,7 @@
 """SCST with its virtual disks and iscsi-scst on one node, as its sysfs tree shows and takes it.
 
-Held against recordings of SCST 3.11 (tests/recordings/scst). Device groups (ALUA), scst_user, dev_disk and the
-memory pools' statistics are not simulated.
+Held against recordings of SCST 3.11 (tests/recordings/scst). Devices in user space, pass-through
+devices and the memory pools' statistics are not simulated.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hastore.hosts.operations import Entry
 from hastore.model.errors import NotSimulated
 from hastore.sim import scst_tree as tree
 from hastore.sim.filesystem import refuse
+from hastore.sim.scst_alua import DeviceGroups
 from hastore.sim.scst_devices import Device, Handler, adapt_to_device_below, build, parse_parameters
 from hastore.sim.scst_targets import (
     ISCSI_PARAMETERS,
@@ -195,6 +196,7 @@ class Scst:
             for luns in target.lun_sets:
                 luns.forget(device)
         device.close()
+        self.device_groups.forget(name)
         self._directory("devices").remove(name)
         self._directory(f"handlers/{device.handler}").remove(name)
 
@@ -397,7 +399,8 @@ class Scst:
         add("async_lun_replace", Attribute("0", check=tree.boolean))
         add("force_global_sgv_pool", Attribute("0", check=tree.boolean))
         add("devices", Directory())
-        add("device_groups", Directory())
+        self.device_groups = DeviceGroups(self._directory("devices"), self.iscsi)
+        add("device_groups", self.device_groups.directory)
         add("handlers", Directory({name: self._handler(name) for name in _HELP}))
         nobody = Verbatim("", check=tree.always_invalid, result=True)
         self._directory("handlers").add(

@@ -27,7 +27,6 @@ NOT_COMPARED = {
     "handlers/scst_user": "devices in user space are not simulated",
     "handlers/vcdrom": "CD-ROM devices are not simulated",
     "trace_": "debug settings",
-    "device_groups": "ALUA device groups are not simulated",
     "last_sysfs_mgmt_res": "global and often stale: compared after each write instead",
     "sessions/iqn.2026-01.lab.example:node1/lun": "threads of a session's LUN",
     "sessions/iqn.2026-01.lab.example:node1/sid": "a random session identifier",
@@ -125,6 +124,20 @@ def test_target_writes_give_the_recorded_errnos_and_trees(node: Node) -> None:
         assert_tree(node, name)
         done = last
     replay(node, "w-targets", first=done + 1)
+
+
+def test_device_group_writes_give_the_recorded_errnos_and_tree(node: Node) -> None:
+    run_devices(node)
+    replay(node, "w-targets")
+    replay(node, "w-device-groups", last=38)
+    groups = {path: entry for path, entry in scst_tree("10-device-groups").items() if path.startswith("device_groups/")}
+    shown = node.files.tree(f"{ROOT}/device_groups")
+    assert {f"device_groups/{path}" for path in shown} == set(groups)
+    for path, (kind, _mode, content) in groups.items():
+        entry = shown[path.removeprefix("device_groups/")]
+        assert entry.kind == kind
+        assert path.endswith("mgmt") or (entry.target or entry.content.decode()) == content
+    replay(node, "w-device-groups", first=39)
 
 
 def test_top_level_writes_give_the_recorded_errnos(node: Node) -> None:
