@@ -1,15 +1,17 @@
 """Which drivers there are, and which of them suits a host: found by entry points, the built-in ones always.
 
-A driver is an entry point of the group `hastore.drivers.<subsystem>` whose name is the driver's own. What can't be
-loaded, or is no driver, is a reason that `cluster.explain()` shows, and never stops the others.
+A driver is an entry point of the group `hastore.drivers.<subsystem>` whose name is the driver's own; hastore's own
+drivers are, too. In a clone, installed or not, its pyproject.toml says what is built in. What can't be loaded, or is
+no driver, is a reason that `cluster.explain()` shows, and never stops the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final, get_args
 
 from hastore.drivers.base import Driver, HostFacts, Match
@@ -20,16 +22,6 @@ from hastore.planning.steps import Subsystem
 
 GROUP: Final = "hastore.drivers"
 SUBSYSTEMS: Final[tuple[Subsystem, ...]] = get_args(Subsystem)
-
-_BUILT_IN: Final[Mapping[Subsystem, Mapping[str, str]]] = {
-    "block": {"block+lsblk": "hastore.drivers.block_lsblk:LsblkDriver"},
-    "drbd": {"drbd+8.4": "hastore.drivers.drbd_84:Drbd84Driver"},
-    "lvm": {"lvm+lvm2": "hastore.drivers.lvm_lvm2:Lvm2Driver"},
-    "scst": {"scst+sysfs": "hastore.drivers.scst_sysfs:ScstSysfsDriver"},
-    "pacemaker": {"pacemaker+cib": "hastore.drivers.pacemaker_cib:PacemakerCibDriver"},
-    "client": {"client+open-iscsi": "hastore.drivers.client_open_iscsi:OpenIscsiDriver"},
-}
-"""The same as pyproject's entry points; a clone that was never installed has no metadata to read them from."""
 
 _MEMBERS: Final = ("probes", "match", "observe", "render", "judge")
 
@@ -139,20 +131,23 @@ def _available() -> tuple[Available, ...]:
 
 def _of(subsystem: Subsystem) -> Iterator[Available]:
     """Yield built-ins first, then plug-ins; a plug-in can't take a built-in's name."""
-    built_in = _BUILT_IN[subsystem]
-    for name, place in built_in.items():
-        module, _, attribute = place.partition(":")
-        yield Available(name, subsystem, getattr(import_module(module), attribute))
-    for point in _plug_ins(entry_points(group=f"{GROUP}.{subsystem}"), built_in):
+    group = f"{GROUP}.{subsystem}"
+    points = (*_of_the_clone(group), *entry_points(group=group))
+    built_in = {point.name: point for point in points if point.module.startswith(f"{GROUP}.")}
+    plug_ins = {point.name: point for point in points if point.name not in built_in}
+    for point in (*built_in.values(), *plug_ins.values()):
         yield _loaded(point, subsystem)
 
 
-def _plug_ins(points: Iterable[EntryPoint], built_in: Mapping[str, str]) -> Iterator[EntryPoint]:
-    seen = set(built_in)
-    for point in points:
-        if point.name not in seen:
-            seen.add(point.name)
-            yield point
+def _of_the_clone(group: str) -> list[EntryPoint]:
+    """Return the entry points that the pyproject.toml beside the package declares; none where there is no such file."""
+    declared = Path(__file__).parents[2] / "pyproject.toml"
+    if not declared.is_file():
+        return []
+    project = tomllib.loads(declared.read_text(encoding="utf-8")).get("project", {})
+    if project.get("name") != "hastore":
+        return []
+    return [EntryPoint(name, place, group) for name, place in project["entry-points"].get(group, {}).items()]
 
 
 def _loaded(point: EntryPoint, subsystem: Subsystem) -> Available:
