@@ -43,7 +43,7 @@ class _Demo:
         cluster = hastore.connect(*lab.hosts.values())
         stack = self.fence(cluster, stack)
         self.provision(cluster, stack)
-        writer = self.write(lab)
+        writer = self.write(lab, stack.targets[0].iqn)
         self.switch_over(cluster, writer)
         self.lose_power(cluster, lab, writer)
         self.verify(cluster, stack, lab, writer)
@@ -115,11 +115,11 @@ class _Demo:
         show(f"{len(report.done)} steps done in {report.seconds:.0f} simulated seconds")
         cluster.topology().save(self.folder / "topology-provisioned.svg")
 
-    def write(self, lab: sim.Lab) -> Writer:
+    def write(self, lab: sim.Lab, target: str) -> Writer:
         say("5. Use", "drbd01 writes to the LUN from here on; every acknowledged write is remembered.")
-        writer = Writer(lab.world, client="drbd01")
+        writer = Writer(lab.world, "drbd01", target)
         lab.clock.sleep(10)
-        show(f"{writer.count} writes acknowledged in 10 s")
+        show(f"{len(writer.acknowledged)} writes acknowledged in 10 s")
         return writer
 
     def switch_over(self, cluster: hastore.Cluster, writer: Writer) -> None:
@@ -161,7 +161,7 @@ class _Demo:
         self.check(not writer.missing(), "acknowledged writes are missing at the end")
         violations = sorted({violation.code for violation in lab.world.violations})
         self.check(not violations, f"the simulated world saw broken invariants: {violations}")
-        show(f"{writer.count} acknowledged writes, none lost; the world saw no broken invariant")
+        show(f"{len(writer.acknowledged)} acknowledged writes, none lost; the world saw no broken invariant")
         cluster.topology().save(self.folder / "topology.svg")
         say("", str(cluster.look()))
 

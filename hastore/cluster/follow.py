@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PAUSE = 1.0
 """Seconds between two looks; the stall is measured to this."""
+CALM = 5.0
+"""Seconds for which all must look settled before it is believed: a lost node is noticed only after a token's time."""
 
 
 @value
@@ -41,6 +43,7 @@ def follow(cluster: Cluster, *, deadline: float = 300.0, on_event: OnEvent | Non
     stall = 0.0
     lines: list[str] = []
     said = ""
+    settled_since: float | None = None
     while True:
         state = cluster.observe()
         explanation = explain_failover(state)
@@ -53,6 +56,8 @@ def follow(cluster: Cluster, *, deadline: float = 300.0, on_event: OnEvent | Non
             lines.append(f"{now - began:6.0f} s  {said}")
             if on_event:
                 on_event(Event("waiting", said, seconds=now - began))
-        if explanation.settled or explanation.stuck or now - began > deadline:
+        settled_since = (settled_since or now) if explanation.settled else None
+        over = settled_since is not None and now - settled_since >= CALM
+        if over or explanation.stuck or now - began > deadline:
             return Failover(explanation, tuple(lines), stall, state)
         cluster.clock.sleep(PAUSE)

@@ -22,11 +22,15 @@ def resolve(secret: Secret) -> Revealed:
     """Return a secret's bytes: a literal, a variable, a file, or what a command prints.
 
     One trailing newline of a file or of a command's output is not part of the secret. Raises SecretError where
-    the source gives nothing; its message names the source, never content.
+    the source gives nothing, or what would break out of the quotes of a configuration; its message names the
+    source, never content.
     """
     content = _SOURCES[secret.source](*secret.reference)
     if not content:
         raise _nothing(secret, "it is empty")
+    if any(byte < 0x20 or byte in b'"\\\x7f' for byte in content):
+        # drbd.conf and SCST's management files quote with ", escape with \ and end at a line's end
+        raise _nothing(secret, "it holds a quote, a backslash or a control character, which no configuration carries")
     return Revealed(content)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hastore.model.state import ClusterState, PacemakerState
+from hastore.model.state import ClusterState, PacemakerState, Unknown
 from hastore.model.values import value
 from hastore.planning.serving import serves, serving_node
 
@@ -45,11 +45,19 @@ def explain_failover(state: ClusterState) -> Explanation:
     if blocked:
         summary = f"{lost}{blocked[0]} is blocked: a stop failed and nothing can fence"
         return Explanation(summary, settled=False, stuck=True, missing=("find out why it can't stop", EVIDENCE))
+    silent = [n.name for n in pacemaker.nodes.values() if n.online and _silent(state, n.name)]
+    if silent:
+        return Explanation(f"{silent[0]} does not answer; the cluster has not noticed yet", settled=False)
     if serves(state):
         return Explanation(
             f"{lost}the storage is served by {serving_node(state) or 'several nodes'}", settled=pacemaker.idle
         )
     return Explanation(f"{lost}the cluster is starting what it lost", settled=False)
+
+
+def _silent(state: ClusterState, node: str) -> bool:
+    host = state.hosts.get(node)
+    return host is not None and isinstance(host.pacemaker, Unknown)
 
 
 def _about_unclean(pacemaker: PacemakerState, node: str) -> Explanation:
