@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_address, ip_network
 
 from hastore.sim.world import Call, Node, Reply, reply
@@ -92,9 +93,14 @@ class Network:
 
     def _nic_for(self, ip: str) -> str:
         for address in self.addresses.values():
-            if address.static and ip_address(ip) in ip_network(f"{address.ip}/{address.prefix}", strict=False):
+            if address.static and _in_subnet(ip, address.ip, address.prefix):
                 return address.nic
         return ""
+
+
+@cache
+def _in_subnet(ip: str, other: str, prefix: int) -> bool:
+    return ip_address(ip) in ip_network(f"{other}/{prefix}", strict=False)
 
 
 def find_address(nodes: dict[str, Node], ip: str) -> Node | None:
