@@ -91,10 +91,11 @@ class Drbd:
 
     # Metadata
 
-    def create_metadata(self, name: str, *, max_peers: int = 1) -> None:
-        """Write fresh metadata on a resource's disks (`create-md`, confirmed)."""
-        del max_peers
+    def create_metadata(self, name: str, *, volumes: tuple[int, ...] = ()) -> None:
+        """Write fresh metadata on a resource's disks, or on those of some volumes (`create-md`, confirmed)."""
         for config in self.config(name).hosts[self.node.name].volumes:
+            if volumes and config.number not in volumes:
+                continue
             disk = self._disk(config)
             if disk.path in self.block.exclusive:
                 msg = (

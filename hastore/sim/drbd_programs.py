@@ -65,7 +65,7 @@ class _Command:
     names: list[str] = field(default_factory=list)
 
     def resources(self) -> list[str]:
-        """Return the names asked for, `all` spelt out; without its volume."""
+        """Return the names asked for, `all` spelt out; without their volumes."""
         names = [name.partition("/")[0] for name in self.names]
         if names and names != ["all"]:
             return names
@@ -162,7 +162,12 @@ def _asked(command: _Command) -> list[str]:
 
 
 def _volumes(command: _Command, name: str) -> tuple[VolumeConfig, ...]:
-    return command.drbd.config(name).hosts[command.call.node.name].volumes
+    """Return a resource's volumes here; those asked for alone, where they are (seen with drbdadm-84 -d: `get-gi r0/1`)."""
+    volumes = command.drbd.config(name).hosts[command.call.node.name].volumes
+    asked = {
+        number for asked, slash, number in (text.partition("/") for text in command.names) if slash and asked == name
+    }
+    return tuple(volume for volume in volumes if not asked or str(volume.number) in asked)
 
 
 def _resource(command: _Command, name: str) -> Resource:
@@ -197,8 +202,9 @@ def _cstate(command: _Command, name: str) -> str:
 
 def _dstate(command: _Command, name: str) -> str:
     if name in command.drbd.resources:
-        volumes = command.drbd.resources[name].volumes.values()
-        return "".join(f"{volume.disk}/{volume.peer_disk}\n" for volume in volumes)
+        volumes = command.drbd.resources[name].volumes
+        shown = (volumes[config.number] for config in _volumes(command, name) if config.number in volumes)
+        return "".join(f"{volume.disk}/{volume.peer_disk}\n" for volume in shown)
     return "".join(f"{_stored_disk(_metadata(command, config))}\n" for config in _volumes(command, name))
 
 
@@ -256,7 +262,7 @@ def _create_md(command: _Command, name: str) -> str:
             out += _already_there(config.disk, disk.bytes, forced=forced)
         elif disk.contents.get(0) is not None and not forced:
             raise _Answer(40, err=_truncated(config))
-    command.drbd.create_metadata(name)
+    command.drbd.create_metadata(name, volumes=tuple(config.number for config in _volumes(command, name)))
     size = command.drbd.block.disk_below(_volumes(command, name)[0].disk).bytes
     bitmap = size // 1024 - 36 - usable_kib(size)
     return out + f"initializing bitmap ({bitmap} KB) to all zero\n{_WRITTEN}"

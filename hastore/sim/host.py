@@ -110,6 +110,7 @@ class SimHost:
             msg = f"the lock {name} is held by {locks[name]}; wait for it to end"
             raise HostError(msg, host=self.name)
         locks[name] = self.holder
+        self.node.holds += 1
         try:
             yield
         finally:

@@ -4,8 +4,9 @@ Checked after each operation and tick; a broken one is recorded once for as long
 
 - `two-primaries`: a DRBD resource Primary on two nodes without `allow-two-primaries`
 - `lun-on-secondary`: a LUN whose device stands on a DRBD device that is Secondary here, or on DRBD's own disk
-- `enabled-incomplete`: a target enabled before it shows any LUN, or whose access control grew while it was being made
-- `lun-0-missing`: an enabled target, or one of its groups, without LUN 0
+- `enabled-incomplete`: a target enabled before it shows any LUN, or whose access control grew after it was enabled, within
+  the change (the lock) that made it
+- `lun-0-missing`: an enabled target, or one of its groups that initiators are in, without LUN 0
 - `vip-without-lun`: a service address up and its port open while nothing behind it has LUN 0
 - `identity-shared`: two devices that are exported under one identity on one node, or under one on two nodes at once with
   different contents below
@@ -65,10 +66,10 @@ def check_devices_below(world: World) -> None:
 
 
 def check_targets(world: World) -> None:
-    """An enabled target is complete."""
+    """An enabled target is complete; one that no initiator reaches may still be in the making, as agents make them."""
     for node, scst in _all(world, Scst):
         for target in scst.targets.values():
-            if not target.enabled:
+            if not target.enabled or not _reached(node, target):
                 continue
             where = f"{node.name}: {target.name}"
             if not any(luns.luns for luns in target.lun_sets):
@@ -76,10 +77,14 @@ def check_targets(world: World) -> None:
             elif target.luns.luns and 0 not in target.luns.luns:
                 world.broken("lun-0-missing", f"{where} is enabled without LUN 0")
             for group in target.groups.values():
-                if not group.initiators or not group.luns.luns:
-                    world.broken("enabled-incomplete", f"{where} is enabled, its group {group.name} is not complete")
-                elif 0 not in group.luns.luns:
+                if group.initiators and 0 not in group.luns.luns:
                     world.broken("lun-0-missing", f"{where} is enabled, its group {group.name} lacks LUN 0")
+
+
+def _reached(node: Node, target: Target) -> bool:
+    """Tell whether the target answers on an address that is up here and whose port is open."""
+    network = node.subsystem(Network)
+    return any(target.portal_allowed(ip) and not network.blocked(ip, ISCSI_PORT) for ip in network.addresses)
 
 
 def check_addresses(world: World) -> None:

@@ -330,8 +330,13 @@ class Lvm:
             msg = f'Logical Volume "{name}" already exists in volume group "{group_name}"'
             raise LvmRefusal(msg)
         volume = Volume(name, self._uuid(f"lv{group_name}/{name}"), group.allocate(extents))
-        places = self._places(group)
-        device = LvDevice(self, group_name, volume, group.extent_size, places)
+        if not self.passes_volume_list(group, name):
+            msg = (
+                f'Volume "{group_name}/{name}" is not active locally (volume_list activation filter?).\n'
+                "  Aborting. Failed to wipe start of new LV."
+            )
+            raise LvmRefusal(msg)
+        device = LvDevice(self, group_name, volume, group.extent_size, self._places(group))
         self._activate(device)
         device.write(0, None)
         self._commit(replace(group, volumes=(*group.volumes, volume)))
@@ -398,15 +403,19 @@ class Lvm:
         self._commit(group)
 
     def activate(self, name: str) -> int:
-        """Activate a group's volumes (`vgchange -ay`); return how many are active then."""
+        """Activate a group's volumes (`vgchange -ay`); return how many are active then.
+
+        What `volume_list` does not let through stays as it is, without a word (documented: lvm.conf(5)).
+        """
         group = self.group(name)
         if group.system_id and group.system_id != self.node.name:
             msg = f"Cannot access VG {name} with system ID {group.system_id} with local system ID {self.node.name}."
             raise LvmRefusal(msg)
         for volume in group.volumes:
-            if mapper_path(name, volume.name) not in self.block.devices:
+            inactive = mapper_path(name, volume.name) not in self.block.devices
+            if inactive and self.passes_volume_list(group, volume.name):
                 self._activate(LvDevice(self, name, volume, group.extent_size, self._places(group)))
-        return len(group.volumes)
+        return sum(device.group == name for device in self.active_volumes())
 
     def deactivate(self, name: str) -> int:
         """Deactivate a group's volumes (`vgchange -an`); return how many are active then. LvmRefusal where one is in use."""
@@ -440,15 +449,20 @@ class Lvm:
 
         Documented: lvm.conf(5); without a list everything that is seen is activated.
         """
-        allowed = self.volume_list()
         for name, group in self.groups().items():
-            if (allowed is None or name in allowed) and not group.system_id:
+            if not group.system_id:
                 try:
                     self.activate(name)
                 except LvmRefusal as refusal:
                     self.node.world.log(self.node.name, f"{name} was not activated at boot: {refusal.text}")
         there = self.block.devices
         self.block.mounts |= {path: place for path, place in self.block.mounts_at_boot.items() if path in there}
+
+    def passes_volume_list(self, group: Group, volume: str) -> bool:
+        """Tell whether `volume_list` lets a volume be activated here: by group, group/volume or @tag."""
+        allowed = self.volume_list()
+        names = {group.name, f"{group.name}/{volume}", *(f"@{tag}" for tag in group.tags)}
+        return allowed is None or bool(names & set(allowed))
 
     def volume_list(self) -> list[str] | None:
         """Return `activation/volume_list` of lvm.conf; None where there is none."""

@@ -24,6 +24,10 @@ def report(call: Call, tool: Lvm, kind: str, options: dict[str, str], names: lis
         call.give_up("only --reportformat json --units b is")
     asked = options.get("fields", _DEFAULT[kind])
     fields = (f"{_DEFAULT[kind]},{asked[1:]}" if asked.startswith("+") else asked).split(",")
+    if "units" not in options and any(
+        name.endswith(("_size", "_free", "_used")) or name == "pe_start" for name in fields
+    ):
+        call.give_up("sizes are shown with --units b only")
     suffix = "" if "nosuffix" in options else "B"
     rows, missing = _ROWS[kind](tool, names, suffix)
     lines = []

@@ -215,6 +215,7 @@ class Scst:
         for name, text in (parameters or {}).items():
             target.directory.attribute(name).store(text)
         self._wire(target)
+        target.made_under = self.node.holds
         self.targets[iqn] = target
         self.iscsi.add(iqn, target.directory)
         return target
@@ -450,6 +451,8 @@ class Scst:
                     raise refuse(errno.ENOENT)
                 attribute, _, value = rest.partition(" ")
                 target = self.targets[name]
+                if action.startswith("add"):
+                    self._check_complete(target, attribute)
                 (target.add_attribute if action.startswith("add") else target.del_attribute)(attribute, value)
             case ["add_attribute" | "del_attribute" as action, attribute, value]:
                 if attribute not in self.driver_users:
@@ -479,6 +482,7 @@ class Scst:
     def _groups_mgmt(self, target: Target, text: str) -> None:
         match text.split():
             case ["create", name, *_]:
+                self._check_complete(target, f"group {name}")
                 group = target.create_group(name)
                 self._wire_luns(group.luns)
                 initiators = group.directory.entries["initiators"]
@@ -493,6 +497,7 @@ class Scst:
     def _initiators_mgmt(self, target: Target, group: Group, text: str) -> None:
         match text.split():
             case ["add", pattern, *_]:
+                self._check_complete(target, f"initiator {pattern}")
                 target.add_initiator(group, pattern)
             case ["del", pattern, *_]:
                 target.remove_initiator(group, pattern)
@@ -507,10 +512,15 @@ class Scst:
             case _:
                 raise refuse(errno.EINVAL)
 
+    def _check_complete(self, target: Target, what: str) -> None:
+        """Report access control that comes after enabling, in the change that made the target (scst/README, IMPORTANT)."""
+        if target.enabled and self.node.locks and target.made_under == self.node.holds:
+            text = f"{self.node.name}: {target.name} was enabled before its {what} was there"
+            self.node.world.violate("enabled-incomplete", text)
+
     def _set_enabled(self, target: Target, text: str) -> None:
         if text == "1" and not target.enabled:
             self._settle_relative_id(target)
-            target.enabled_once = True
         target.enabled = text == "1"
         target.directory.attribute("enabled").value = text
 

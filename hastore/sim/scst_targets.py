@@ -185,7 +185,8 @@ class Target:
         self.portals: list[str] = []
         self.rel_tgt_id = 0
         self.enabled = False
-        self.enabled_once = False
+        self.made_under = 0
+        """Which of the node's locks it was made under."""
         self._fill(tid)
 
     def _fill(self, tid: int) -> None:

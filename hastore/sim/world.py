@@ -140,6 +140,8 @@ class Node:
         self.subsystems: dict[str, Subsystem] = {}
         self.locks: dict[str, str] = {}
         """Advisory locks -> who holds them; a power-off frees them."""
+        self.holds = 0
+        """How often a lock was taken here: what was made under one lock belongs to one change."""
         self.powered = True
         self.hung = False
         """A hung node is powered, holds its state and answers nobody."""

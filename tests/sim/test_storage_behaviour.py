@@ -291,6 +291,27 @@ def test_shares_of_a_group_become_extents(loop: SimHost, share: str) -> None:
     assert volume.extents == wanted
 
 
+def test_what_volume_list_leaves_out_is_not_activated_without_a_word(loop: SimHost) -> None:
+    said(loop, "vgcreate tvg1 /dev/loop0")
+    said(loop, "lvcreate -n a -L 20M tvg1")
+    said(loop, "vgchange -an tvg1")
+    loop.node.files.add("/etc/lvm/lvm.conf", 'activation {\n    volume_list = [ "other" ]\n}\n')
+    assert said(loop, "vgchange -ay tvg1") == (0, '  0 logical volume(s) in volume group "tvg1" now active\n', "")
+    code, _, err = said(loop, "lvcreate -n b -L 20M tvg1")
+    assert (code, "volume_list activation filter" in err) == (5, True)
+
+
+def test_metadata_is_written_for_the_volume_that_is_named() -> None:
+    lab = Lab(nodes=("alpha",), disks={"alpha": {"/dev/sdb": "1G", "/dev/sdc": "1G"}})
+    node, host = lab.world.nodes["alpha"], lab.hosts["alpha"]
+    volumes = "".join(f"volume {n} {{ device /dev/drbd{n}; disk /dev/sd{'bc'[n]}; }}" for n in (0, 1))
+    node.files.add("/etc/drbd.d/r.res", f"resource r {{ {volumes} on alpha {{ address 10.0.0.1:7788; }} }}")
+    assert said(host, "drbdadm create-md --force r/1")[0] == 0
+    assert [node.subsystem(Block).is_blank(f"/dev/sd{letter}") for letter in "bc"] == [True, False]
+    assert said(host, "drbdadm get-gi r/0")[0] == 1
+    assert said(host, "drbdadm get-gi r/1")[0] == 0
+
+
 # Block devices
 
 
@@ -366,6 +387,35 @@ def test_a_target_enabled_before_it_is_complete_is_seen(stack: Stack) -> None:
     assert stack.codes() == set()
     scst.enable(IQN)
     assert stack.codes() == {"enabled-incomplete"}
+
+
+def test_access_control_that_comes_after_enabling_is_seen_within_the_change_that_makes_the_target(stack: Stack) -> None:
+    scst, host = stack.node("centos01").subsystem(Scst), stack.lab.hosts["centos01"]
+    groups = f"targets/iscsi/{IQN}/ini_groups/mgmt"
+    with host.hold("hastore"):
+        stack.export("centos01")
+        scst.set_attribute(groups, "create clients")
+    assert stack.codes() == {"enabled-incomplete"}
+
+
+def test_a_later_change_may_add_a_group_to_an_enabled_target(stack: Stack) -> None:
+    scst, host = stack.node("centos01").subsystem(Scst), stack.lab.hosts["centos01"]
+    with host.hold("hastore"):
+        stack.export("centos01")
+    with host.hold("hastore"):
+        scst.set_attribute(f"targets/iscsi/{IQN}/ini_groups/mgmt", "create clients")
+        scst.add_lun(IQN, 0, "LUN1", "clients")
+        scst.set_attribute(f"targets/iscsi/{IQN}/ini_groups/clients/initiators/mgmt", "add iqn.client:*")
+    assert stack.codes() == set()
+
+
+def test_a_group_with_initiators_needs_lun_0(stack: Stack) -> None:
+    stack.export("centos01")
+    scst = stack.node("centos01").subsystem(Scst)
+    scst.set_attribute(f"targets/iscsi/{IQN}/ini_groups/mgmt", "create clients")
+    assert stack.codes() == set()
+    scst.set_attribute(f"targets/iscsi/{IQN}/ini_groups/clients/initiators/mgmt", "add iqn.client:*")
+    assert stack.codes() == {"lun-0-missing"}
 
 
 def test_a_missing_lun_0_is_seen(stack: Stack) -> None:
