@@ -23,7 +23,7 @@ from hastore.testing.workbench import Bench
 NODES = ("node1", "node2")
 RESOURCE = DrbdResource(
     "r0",
-    volumes=(DrbdVolume(0, "/dev/drbd0", "/dev/sdb"),),
+    volumes=(DrbdVolume(0, "/dev/drbd0", "/dev/sdb"), DrbdVolume(1, "/dev/drbd1", "/dev/sdc")),
     hosts=(DrbdHost("node1", "10.0.0.1:7788"), DrbdHost("node2", "10.0.0.2:7788")),
     net={"protocol": "C", "cram-hmac-alg": "sha1"},
     disk={"resync-rate": "100M"},
@@ -57,7 +57,7 @@ class TestDrbd84(DriverContract):
             "node1",
             steps=(
                 *(drbd.WriteDrbdConfig(node, RESOURCE) for node in NODES),
-                *(drbd.CreateDrbdMetadata(node, RESOURCE) for node in NODES),
+                *(drbd.CreateDrbdMetadata(node, RESOURCE, volume) for node in NODES for volume in (0, 1)),
                 *(drbd.DrbdUp(node, RESOURCE) for node in NODES),
                 *(drbd.AwaitConnection(node, RESOURCE) for node in NODES),
                 drbd.InitialPrimary("node1", RESOURCE),
