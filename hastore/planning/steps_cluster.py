@@ -7,11 +7,15 @@ from typing import ClassVar
 from hastore.model.cib_edits import Edit, Put, Remove, SetNodeAttribute, SetProperty, SetResourceDefault, apply_edits
 from hastore.model.pacemaker import Cib, FencingLevel
 from hastore.model.stack import StorageStack
-from hastore.model.state import ClusterState, LvmState, PacemakerState, ScstState
+from hastore.model.state import ClusterState, Failure, LvmState, PacemakerState, ScstState
 from hastore.model.values import NO_PARAMS, Params, as_params, field, value
 from hastore.planning.evolve import drbd_on, host_of, scst_on, vg_on, with_pacemaker
 from hastore.planning.settle import Place, placement, settle
 from hastore.planning.steps import HostStep, Layer, Subsystem
+
+
+MILLION = 1_000_000
+"""Pacemaker's INFINITY as a number."""
 
 
 @value
@@ -134,15 +138,30 @@ class AwaitCluster(_ClusterStep):
         return done, f"{len(wanted) - len(missing)} of {len(wanted)} resources; next: {missing[0].resource}"
 
     def hopeless(self, state: ClusterState) -> str:
-        """A blocked resource stays so until a person comes."""
+        """A blocked resource, or one that failed to start where it must run, stays so until a person comes."""
         pacemaker = self.now(state)
         if pacemaker is None:
             return ""
         blocked = [r for r in pacemaker.resources if r.blocked]
         if blocked:
-            said = "; ".join(f"{f.operation} of {f.resource} on {f.node}: {f.reason}" for f in pacemaker.failures)
+            said = "; ".join(map(_show_failure, pacemaker.failures))
             return f"{blocked[0].id} is blocked on {blocked[0].node} ({said or 'a stop failed and nothing fences'})"
+        wanted = {(place.resource, place.node) for place in self.missing(state)}
+        fatal = [f for f in pacemaker.failures if (f.resource, f.node) in wanted and _fatal(f)]
+        if fatal and pacemaker.idle:
+            cleanup = f"mend it, then crm_resource --cleanup --resource {fatal[0].resource}"
+            return f"{_show_failure(fatal[0])}; the cluster will not try again there: {cleanup}"
         return ""
+
+
+def _fatal(failure: Failure) -> bool:
+    """True where Pacemaker gives a node up for a resource: a failed start, or failures without end."""
+    return failure.operation == "start" or failure.failcount >= MILLION
+
+
+def _show_failure(failure: Failure) -> str:
+    reason = failure.reason.strip().splitlines()[0] if failure.reason.strip() else f"exit code {failure.exit_code}"
+    return f"{failure.operation} of {failure.resource} failed on {failure.node}: {reason}"
 
 
 def _seen_role(role: str) -> str:
