@@ -82,9 +82,10 @@ def _runs(host: HostState) -> Iterator[str]:
             yield f"{host.name}: volume group {group.name}, {show_size(group.size)}; active: {', '.join(active) or 'none'}"
     if isinstance(host.scst, ScstState):
         for target in host.scst.targets.values():
-            who = ", ".join(session.initiator for session in target.sessions) or "nobody"
+            who = ", ".join(dict.fromkeys(session.initiator for session in target.sessions)) or "nobody"
             enabled = "enabled" if target.enabled else "disabled"
-            yield f"{host.name}: target {target.iqn} {enabled}, {len(target.luns)} LUNs, used by {who}"
+            luns = len(target.luns) + sum(len(group.luns) for group in target.groups)
+            yield f"{host.name}: target {target.iqn} {enabled}, {luns} LUN{'s' * (luns != 1)}, used by {who}"
     if isinstance(host.pacemaker, PacemakerState) and host.pacemaker.dc == host.name:
         yield from _cluster_runs(host.pacemaker)
     if isinstance(host.client, ClientState) and host.client.sessions:

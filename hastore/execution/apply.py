@@ -73,6 +73,7 @@ class _Application:
         self.began = setting.clock.now
         self.steps: list[StepReport] = []
         self.stall: float | None = None
+        self.served = serves(state)
         self.redactor = Redactor()
 
     def run(self, waves: Iterable[Sequence[Step]]) -> ApplyReport:
@@ -189,7 +190,7 @@ class _Application:
             clock.sleep(pause)
             pause = min(step.patience, pause * 1.5)
             self.state = self.setting.observe()
-            if step.subsystem == "pacemaker" and not serves(self.state):
+            if self.served and step.subsystem == "pacemaker" and not serves(self.state):
                 self.stall = (self.stall or 0.0) + clock.now - last
             last = clock.now
             moved = True

@@ -38,6 +38,19 @@ def expose(content: Content) -> bytes:
     return b"".join(pieces)
 
 
+def _fed(content: Content) -> str:
+    """Return how a shell would be given the content on standard input, secrets hidden; for eyes alone."""
+    text = conceal(content).decode(errors="replace")
+    if not text:
+        return ""
+    if "\n" not in text:
+        return f" <<< {shlex.quote(text)}"
+    end = "END"
+    while end in text.splitlines():
+        end += "_"
+    return f" <<'{end}'\n{text if text.endswith(chr(10)) else text + chr(10)}{end}"
+
+
 @value
 class Run:
     """Run a program; it changes something unless `reads` is set."""
@@ -53,8 +66,7 @@ class Run:
     env: Params = field(default=NO_PARAMS, converter=as_params)
 
     def __str__(self) -> str:
-        fed = f" <<< {conceal(self.stdin).decode(errors='replace')!r}" if self.stdin else ""
-        return shlex.join([*(f"{k}={v}" for k, v in self.env.items()), *self.argv]) + fed
+        return shlex.join([*(f"{k}={v}" for k, v in self.env.items()), *self.argv]) + _fed(self.stdin)
 
 
 @value
@@ -96,7 +108,8 @@ class WriteFile:
     reads: Literal[False] = False
 
     def __str__(self) -> str:
-        return f"install -m {self.mode:o} /dev/stdin {shlex.quote(self.path)} <<< {conceal(self.content).decode(errors='replace')!r}"
+        kept = f"cp -p {shlex.quote(self.path)} {shlex.quote(self.backup)}\n" if self.backup else ""
+        return f"{kept}install -m {self.mode:o} /dev/stdin {shlex.quote(self.path)}{_fed(self.content)}"
 
 
 @value

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hastore.model.cib_edits import Edit, Put, Remove, SetNodeAttribute, SetProperty, SetResourceDefault, apply_edits
-from hastore.model.pacemaker import Cib, FencingLevel
+from hastore.model.pacemaker import Cib, FencingLevel, PacemakerResource
 from hastore.model.stack import StorageStack
 from hastore.model.state import ClusterState, Failure, LvmState, PacemakerState, ScstState
 from hastore.model.values import NO_PARAMS, Params, as_params, field, value
 from hastore.planning.evolve import drbd_on, host_of, scst_on, vg_on, with_pacemaker
 from hastore.planning.settle import Place, placement, settle
 from hastore.planning.steps import HostStep, Layer, Subsystem
-
 
 MILLION = 1_000_000
 """Pacemaker's INFINITY as a number."""
@@ -209,8 +208,10 @@ def show_edit(edit: Edit) -> str:
     match edit:
         case Put(FencingLevel() as level):
             return f"fencing level {level.index} of {level.target}: {', '.join(level.devices)}"
+        case Put(PacemakerResource() as resource):
+            return f"put primitive {resource.id} ({resource.agent})"
         case Put(element):
-            return f"put {type(element).__name__} {element.id}"
+            return f"put {type(element).__name__.lower()} {element.id}"
         case Remove(id):
             return f"remove {id}"
         case SetProperty(name, text):
