@@ -51,17 +51,7 @@ class _Demo:
 
     def read(self) -> hastore.Adopted:
         say("1. Read", "The article's own files: crm configure, a DRBD resource, corosync.conf, lvm.conf, hosts.")
-        article = files("hastore.data") / "article"
-        text = {name: (article / name).read_text() for name in ARTICLE}
-        adopted = hastore.adopt(
-            crm=text["configure.crm"],
-            drbd=[text["vg1.res"]],
-            corosync=text["corosync.conf"],
-            lvm=text["lvm.conf.fragment"],
-            hosts=text["hosts"],
-            clients=("drbd01",),
-            name="article",
-        )
+        adopted = article_adopted()
         stack = adopted.stack
         show(f"nodes {', '.join(stack.node_names)}; client {', '.join(c.host for c in stack.clients)}")
         show(f"DRBD {stack.drbd[0].name} on {stack.drbd[0].volumes[0].disk}; {stack.targets[0].iqn}")
@@ -90,13 +80,7 @@ class _Demo:
             show(str(refusal))
         else:
             self.wrong.append("a plan without fencing was not refused")
-        fencing = hastore.fencing_device(
-            stack,
-            agent="stonith:fence_ipmilan",
-            per_node_params={"centos01": {"ip": "192.168.0.191"}, "centos02": {"ip": "192.168.0.192"}},
-            shared_params={"username": "fence", "password_script": "/etc/fence/password"},
-            delay_on="centos01",
-        )
+        fencing = article_fencing(stack)
         say("", "So a person adds what only a person knows: a fencing device for each node.")
         for line in fencing.changes:
             show(line)
@@ -177,6 +161,45 @@ class _Demo:
 
 
 ARTICLE = ("configure.crm", "vg1.res", "corosync.conf", "lvm.conf.fragment", "hosts")
+
+
+def article_adopted() -> hastore.Adopted:
+    """Read the article's own files, which hastore brings along, traps and all."""
+    article = files("hastore.data") / "article"
+    text = {name: (article / name).read_text() for name in ARTICLE}
+    return hastore.adopt(
+        crm=text["configure.crm"],
+        drbd=[text["vg1.res"]],
+        corosync=text["corosync.conf"],
+        lvm=text["lvm.conf.fragment"],
+        hosts=text["hosts"],
+        clients=("drbd01",),
+        name="article",
+    )
+
+
+def article_fencing(stack: hastore.StorageStack) -> hastore.Fix:
+    """Return the fix that gives each node of the article a fencing device, the second node's shot delayed."""
+    return hastore.fencing_device(
+        stack,
+        agent="stonith:fence_ipmilan",
+        per_node_params={"centos01": {"ip": "192.168.0.191"}, "centos02": {"ip": "192.168.0.192"}},
+        shared_params={"username": "fence", "password_script": "/etc/fence/password"},
+        delay_on="centos01",
+    )
+
+
+def article_stack() -> hastore.StorageStack:
+    """Return the article's stack as the demo provisions it: read, mended, its volume sized, fencing added.
+
+    >>> from hastore.demo import article_stack
+    >>> [finding.code for finding in hastore.judge(article_stack()) if finding.severity.weight == 0]
+    []
+    """
+    stack = article_adopted().stack
+    stack = hastore.apply_fixes(stack, hastore.suggest_fixes(stack, platform="debian-12"))
+    stack = hastore.volume_size("vg1", "lun1", "100%VG").apply(stack)
+    return article_fencing(stack).apply(stack)
 
 
 def live_cib(cluster: hastore.Cluster) -> hastore.Cib:

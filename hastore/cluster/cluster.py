@@ -59,8 +59,12 @@ class Cluster:
 
     def observe(self) -> ClusterState:
         """Look at every host and return what is there; at most two round trips a host."""
-        self._state = self.setting(NoJournal(), None).observe()
-        return self._state
+        return self.saw(self.setting(NoJournal(), None).observe())
+
+    def saw(self, state: ClusterState) -> ClusterState:
+        """Remember what was seen last, and return it."""
+        self._state = state
+        return state
 
     @property
     def state(self) -> ClusterState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +122,10 @@ class Plan:
             listed = "\n".join(f"- {finding}" for finding in standing)
             msg = f"the plan is refused while these stand:\n{listed}"
             raise Refused(msg, standing)
-        book = _book(journal)
+        with _book(journal) as book:
+            return self._apply(overrides, book, on_event)
+
+    def _apply(self, overrides: tuple[str, ...], book: Journal, on_event: OnEvent | None) -> ApplyReport:
         setting = self._cluster.setting(book, on_event)
         fresh = setting.observe()
         now = self._make(fresh)
@@ -134,6 +138,7 @@ class Plan:
         touched = sorted({step.host for step in now.steps})
         book.write("plan", steps=[step.key for step in now.steps], overrides=list(overrides))
         report = apply_waves(now.waves, setting, fresh, locked=touched)
+        self._cluster.saw(report.state)
         promised = max((d.seconds for d in self.disruptions), default=None)
         return attrs.evolve(report, promised_stall=promised)
 
@@ -162,10 +167,14 @@ class Plan:
         return f"<Plan: {len(self.steps)} steps in {len(self.waves)} waves{blocked}>"
 
 
-def _book(journal: Journal | str | Path | None) -> Journal:
-    if journal is None:
-        return NoJournal()
-    return FileJournal(journal) if isinstance(journal, str | Path) else journal
+@contextmanager
+def _book(journal: Journal | str | Path | None) -> Iterator[Journal]:
+    """Open the journal of a path and close it afterwards; a journal that was given stays open."""
+    if isinstance(journal, str | Path):
+        with FileJournal(journal) as book:
+            yield book
+    else:
+        yield journal or NoJournal()
 
 
 def _typed(step: Step, operations: tuple[Operation, ...]) -> tuple[str, ...]:
