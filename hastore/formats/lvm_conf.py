@@ -1,6 +1,7 @@
 """lvm.conf, whole or in part: the settings that decide what LVM sees and activates (lvm.conf(5)).
 
-Only these are kept; `render` writes them as a fragment, as `lvmlocal.conf` or `--config` take it.
+Only these are kept; `render` writes them as a fragment, as `lvmlocal.conf` or `--config` take it, and `edit` changes
+them in a whole file that keeps everything else.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from hastore.model.errors import ParseError
+from hastore.model.errors import ParseError, SpecError
 from hastore.model.lvm import LvmSettings
 from hastore.model.values import value
 
@@ -47,6 +48,18 @@ class _Token:
     line: int
     column: int
     kind: str
+    start: int = 0
+    """Where it begins in the text, quotes included."""
+    end: int = 0
+
+
+@value
+class _Section:
+    """Where a section's body lies in the text: after its brace, up to the brace that closes it."""
+
+    path: str
+    start: int
+    end: int
 
 
 def parse(text: str | bytes, *, source: str = "") -> LvmSettings:
@@ -75,10 +88,75 @@ def render(settings: LvmSettings) -> str:
     return "".join(f"{section} {{\n{''.join(lines)}}}\n" for section, lines in sections.items())
 
 
+def edit(text: str, settings: LvmSettings, *, source: str = "") -> str:
+    """Return a whole lvm.conf with these settings in it, and everything else byte for byte as it was.
+
+    A setting of None is left alone, and so is one that says the same already. A new value takes the place of the old
+    one; a setting that is only commented out gets its line after the comment, in its section, which is made where it is
+    missing. Of a setting that stands twice the last is changed, which is the one that LVM takes. Raises ParseError where
+    the text is no LVM configuration, SpecError for a value that cannot stand in one.
+    """
+    for name, place in _PLACES.items():
+        setting = getattr(settings, name)
+        if setting is not None and getattr(parse(text, source=source), name) != setting:
+            text = _with_setting(text, place, _written(setting), source)
+    return text
+
+
+def _with_setting(text: str, place: str, written: str, source: str) -> str:
+    reader = _Reader(list(_tokens(text, source)), source)
+    found = dict(reader.settings())
+    if place in found:
+        _, old = found[place]
+        return text[: old.start] + written + text[reader.ends[place] :]
+    path, _, name = place.partition("/")
+    sections = [section for section in reader.sections if section.path == path]
+    if not sections:
+        gap = "" if not text or text.endswith("\n") else "\n"
+        return f"{text}{gap}{path} {{\n    {name} = {written}\n}}\n"
+    inner = [section for section in reader.sections if section.path.startswith(f"{path}/")]
+    comment = _commented(text, name, sections, inner)
+    if comment is not None:
+        at, indent = comment
+        return f"{text[:at]}\n{indent}{name} = {written}{text[at:]}"
+    return _before_brace(text, sections[-1], f"{name} = {written}")
+
+
+def _commented(text: str, name: str, sections: list[_Section], inner: list[_Section]) -> tuple[int, str] | None:
+    """Return the end of the last line where a setting is commented out in its section, and that line's indentation."""
+    last = None
+    for found in re.finditer(rf"^([ \t]*)#[# \t]*{name}[ \t]*=(?P<setting>[^\n]*)", text, re.MULTILINE):
+        within = [section.start <= found.start() < section.end for section in (*sections, *inner)]
+        if any(within[: len(sections)]) and not any(within[len(sections) :]):
+            last = found
+    if last is None:
+        return None
+    end = last.end()
+    if "[" in last["setting"] and "]" not in last["setting"]:
+        # A list over several lines: it ends with the first of the comments below that closes it.
+        rest = re.compile(r"(?:\n[ \t]*#[^\n\]]*)*\n[ \t]*#[^\n]*\][^\n]*").match(text, end)
+        end = rest.end() if rest else end
+    return end, last[1]
+
+
+def _before_brace(text: str, section: _Section, line: str) -> str:
+    """Return the text with a line at the end of a section."""
+    body = text[section.start : section.end]
+    indent = "\t" if "\n\t" in body else "    "
+    above, newline, brace = body.rpartition("\n")
+    if newline and not brace.strip():
+        at = section.start + len(above) + 1
+        return f"{text[:at]}{brace}{indent}{line}\n{text[at:]}"
+    return f"{text[: section.end]}\n{indent}{line}\n{text[section.end :]}"
+
+
 def _written(setting: str | bool | tuple[str, ...]) -> str:
     if isinstance(setting, bool):
         return str(int(setting))
     if isinstance(setting, str):
+        if any(ord(sign) < ord(" ") for sign in setting):
+            msg = f"{setting!r} cannot stand in lvm.conf: a text there is one line without control characters"
+            raise SpecError(msg)
         escaped = setting.replace("\\", r"\\").replace('"', r"\"")
         return f'"{escaped}"'
     return f"[ {', '.join(map(_written, setting))} ]" if setting else "[]"
@@ -110,6 +188,10 @@ class _Reader:
         self._tokens = tokens
         self._next = 0
         self._source = source
+        self.sections: list[_Section] = []
+        """Every section that was read, in the order of their ends."""
+        self.ends: dict[str, int] = {}
+        """Setting -> where its value ends in the text."""
 
     def settings(
         self, section: str = "", opened: _Token | None = None
@@ -131,9 +213,12 @@ class _Reader:
         mark = self._take()
         if mark.text == "{" and mark.kind == "mark":
             yield from self.settings(path, name)
+            self.sections.append(_Section(path, mark.end, self._tokens[self._next - 1].start))
         elif mark.text == "=" and mark.kind == "mark":
             at = self._tokens[self._next]
-            yield path, (self._value(), at)
+            setting = self._value()
+            self.ends[path] = self._tokens[self._next - 1].end
+            yield path, (setting, at)
         else:
             raise _wrong(mark, f"= or {{ after {name.text}", self._source)
 
@@ -177,12 +262,12 @@ def _tokens(text: str, source: str) -> Iterator[_Token]:
         if found.lastgroup != "blank":
             inner = found[found.lastgroup]
             unescaped = re.sub(r"\\(.)", r"\1", inner) if found.lastgroup == "quoted" else inner
-            yield _Token(unescaped, line, position - start + 1, found.lastgroup)
+            yield _Token(unescaped, line, position - start + 1, found.lastgroup, position, found.end())
         if "\n" in found[0]:
             line += found[0].count("\n")
             start = position + found[0].rindex("\n") + 1
         position = found.end()
-    yield _Token("", line, position - start + 1, "end")
+    yield _Token("", line, position - start + 1, "end", position, position)
 
 
 def _number(token: _Token, source: str) -> int | float:
