@@ -65,6 +65,8 @@ class Device:
     """Writes that the client was told are done and that are in this node's memory alone."""
     exports: int = 0
     """Export links ever made; their numbers never come back."""
+    thin_by_hand: bool = False
+    """`thin_provisioned` was given at creation, which no device below overrules."""
 
     def value(self, name: str) -> str:
         """Return an attribute's value; empty where this handler has none of that name."""
@@ -259,18 +261,21 @@ def _fill(device: Device, values: dict[str, str], setup_id: int, size: int) -> N
     if not blockio:
         put("async", "0", tree.boolean)
         put("o_direct", "0", mode=0o444)
-    elif device.opened:
-        adapt_to_device_below(device)
+    else:
+        device.thin_by_hand = "thin_provisioned" in values
+        if device.opened:
+            adapt_to_device_below(device)
 
 
 def adapt_to_device_below(device: Device) -> None:
     """Do what blockio does by itself once its device is open.
 
-    Thin provisioning is turned on where the device can discard (recorded: lv1 in 03-devices.json); nv_cache where it
-    has no flush (documented: scst_vdisk.c, "traps" 15).
+    Thin provisioning is turned on where the device can discard (recorded: lv1 in 03-devices.json) and nobody said
+    otherwise (documented: scst_vdisk.c, thin_provisioned_manually_set); nv_cache where it has no flush (documented:
+    scst_vdisk.c, "traps" 15).
     """
     block = device.node.subsystem(Block)
-    if block.discards(device.filename):
+    if block.discards(device.filename) and not device.thin_by_hand:
         thin = device.directory.attribute("thin_provisioned")
         thin.value = "1"
         thin.default = "1"
