@@ -167,7 +167,8 @@ def build(node: Node, handler: Handler, name: str, parameters: dict[str, str], s
     values = _checked(handler, parameters)
     if handler != "vdisk_nullio":
         _check_filename(values)
-    device = Device(node, handler, name, Directory(), values.get("filename", ""))
+    by_hand = "thin_provisioned" in values
+    device = Device(node, handler, name, Directory(), values.get("filename", ""), thin_by_hand=by_hand)
     active = values.get("active", "1") == "1"
     size = device.open() if active and values.get("dummy") != "1" else 0
     if values.get("o_direct") == "1" and not device.on_block_device:
@@ -261,10 +262,8 @@ def _fill(device: Device, values: dict[str, str], setup_id: int, size: int) -> N
     if not blockio:
         put("async", "0", tree.boolean)
         put("o_direct", "0", mode=0o444)
-    else:
-        device.thin_by_hand = "thin_provisioned" in values
-        if device.opened:
-            adapt_to_device_below(device)
+    elif device.opened:
+        adapt_to_device_below(device)
 
 
 def adapt_to_device_below(device: Device) -> None:
