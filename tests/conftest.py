@@ -9,7 +9,8 @@ import pytest
 
 from needs import IN_CI, MISSING, examples
 
-pytest_plugins = ["real_cluster"]
+pytest_plugins = ["real_cluster", "loopback_sshd"]
+pytest.register_assert_rewrite("hastore.testing.contract")
 
 _every = hypothesis.settings(max_examples=examples(100), deadline=None, print_blob=True)
 hypothesis.settings.register_profile("tests", _every)

@@ -29,7 +29,7 @@ def test_skipped_for_another_reason():
 def run_probe(folder: Path, text: str = PROBE, **env: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_probe.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "test_probe.py"]
-    paths = {"PYTHONPATH": f"{TESTS}:{TESTS / 'cluster'}"}
+    paths = {"PYTHONPATH": ":".join(map(str, (TESTS.parent, TESTS, TESTS / "cluster", TESTS / "hosts")))}
     inherited = {name: text for name, text in os.environ.items() if name != "CI"}
     return subprocess.run(command, cwd=folder, env=inherited | paths | env, capture_output=True, text=True, check=False)
 

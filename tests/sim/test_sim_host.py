@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+from host_contract import FileContract, OrderContract
 
 from hastore.hosts.host import Host
 from hastore.hosts.operations import (
@@ -21,7 +22,6 @@ from hastore.hosts.operations import (
 from hastore.model.errors import ConnectError, HostError, NotSimulated
 from hastore.sim import Killed, Lab, SimHost
 from hastore.sim.scst import ROOT, Scst
-from hosts.host_contract import FileContract, OrderContract
 
 RESULT = f"{ROOT}/last_sysfs_mgmt_res"
 ADD_TARGET = WriteAttribute(f"{ROOT}/targets/iscsi/mgmt", b"add_target iqn.2026-01.example:a", result_path=RESULT)
