@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 from hastore.hosts.exchange import Exchange
-from hastore.hosts.operations import Operation, Outcome, Status
+from hastore.hosts.operations import Await, Expect, Operation, Outcome, Status
 from hastore.model.state import ClusterState
 from hastore.model.values import field, value
 from hastore.planning.steps import Step, Subsystem
@@ -94,6 +94,10 @@ def judge_by_outcomes(outcomes: tuple[Outcome, ...]) -> Verdict:
 
 def explain(outcome: Outcome) -> str:
     """Return one paragraph on a failed outcome: the operation, its errno or exit code, what it said."""
+    operation = outcome.operation
+    if isinstance(operation, Expect | Await):
+        found = outcome.error_text.strip() or outcome.text.strip() or outcome.error or f"exit code {outcome.exit_code}"
+        return f"this does not hold: {operation.because} ({operation.probe} says {found[-400:]})"
     said = (outcome.error_text.strip() or outcome.text.strip())[-2000:]
     code = outcome.error or (
         f"exit code {outcome.exit_code}" if outcome.exit_code is not None else outcome.status.value

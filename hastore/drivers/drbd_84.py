@@ -21,6 +21,7 @@ from hastore.hosts.exchange import Exchange
 from hastore.hosts.operations import Condition, Expect, Operation, Outcome, ReadFile, ReadTree, Run, WriteFile
 from hastore.model.drbd import DrbdResource
 from hastore.model.state import ABSENT, ClusterState, DrbdResourceState, DrbdState, Observed, Unknown
+from hastore.planning.evolve import host_of
 from hastore.planning.steps import Step, Subsystem, Watch
 from hastore.planning.steps_drbd import (
     JUST_CREATED,
@@ -102,7 +103,7 @@ class Drbd84Driver:
 
     # -- doing ----------------------------------------------------------------------------------------
 
-    def render(self, step: Step, _state: ClusterState, /) -> tuple[Operation, ...]:
+    def render(self, step: Step, state: ClusterState, /) -> tuple[Operation, ...]:
         """Return the operations of a step; watches have none."""
         match step:
             case WriteDrbdConfig(resource=resource):
@@ -112,13 +113,13 @@ class Drbd84Driver:
             case CreateDrbdMetadata(resource=resource, volume=volume):
                 # create-md asks before it writes, and needs a terminal for that; the guard stands in its place
                 create = Run(("drbdadm", "create-md", "--force", f"{resource.name}/{volume}"), timeout=_LONG)
-                return (*expect_blank(step.disk), create)
+                return (*_load_module(state, step.host), *expect_blank(step.disk), create)
             case InitialPrimary(resource=resource):
                 return (*_expect_never_used(resource), Run(("drbdadm", "primary", "--force", resource.name)))
             case AdjustDrbd(resource=resource):
                 return (_drbdadm("adjust", resource),)
             case DrbdUp(resource=resource):
-                return (_drbdadm("up", resource),)
+                return (*_load_module(state, step.host), _drbdadm("up", resource))
             case DrbdPrimary(resource=resource):
                 return (_drbdadm("primary", resource),)
             case DrbdSecondary(resource=resource):
@@ -153,6 +154,21 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "module drbd not found": "DRBD's kernel module is not installed for the running kernel",
 }
 """What drbdadm says (recordings drbd84/TRANSCRIPT-pass1, -pass2) -> what it means and how to mend."""
+
+
+def _load_module(state: ClusterState, host: str) -> tuple[Operation, ...]:
+    """Load DRBD's module where it is not, and go on only if it is 8.4: without one the utilities speak DRBD 9.
+
+    drbdadm of drbd-utils 9 takes the grammar, and `create-md` the format, of 9 then (facts: drbd).
+    """
+    drbd = host_of(state, host).drbd
+    if isinstance(drbd, DrbdState) and drbd.module_loaded:
+        return ()
+    is_84 = Condition(contains=("version: 8.4.",))
+    return (
+        Run(("modprobe", "drbd")),
+        Expect(_PROC, is_84, because="the DRBD module of the running kernel is 8.4, which drbd+8.4 speaks"),
+    )
 
 
 def _drbdadm(command: str, resource: DrbdResource) -> Run:

@@ -1,4 +1,4 @@
-"""lvm+lvm2: LVM2 by its own commands, read as JSON reports.
+"""lvm+lvm2: LVM2 by its own commands, read as JSON reports, and its settings by lvm.conf.
 
 Nothing is asked at a terminal: guards say beforehand what a prompt would ask. Sources: lvm(8), lvcreate(8),
 pvcreate(8); recordings pacemaker/lvm.
@@ -17,12 +17,22 @@ from hastore.drivers.guards import expect_blank
 from hastore.drivers.reading import missing, understood, unsupported
 from hastore.formats import lvm_conf, lvm_report
 from hastore.hosts.exchange import Exchange
-from hastore.hosts.operations import Condition, Expect, Operation, Outcome, ReadFile, Run
+from hastore.hosts.operations import Condition, Expect, Operation, Outcome, ReadFile, Run, WriteFile
 from hastore.model.lvm import LogicalVolume, LvmSettings
 from hastore.model.names import parse_size
 from hastore.model.state import ClusterState, LvmState, Observed, Unknown
+from hastore.planning.evolve import lvm_on
 from hastore.planning.steps import Step, Subsystem
-from hastore.planning.steps_lvm import ActivateVg, CreateLv, CreatePv, CreateVg, DeactivateVg, ExtendLv, ExtendVg
+from hastore.planning.steps_lvm import (
+    ActivateVg,
+    ConfigureLvm,
+    CreateLv,
+    CreatePv,
+    CreateVg,
+    DeactivateVg,
+    ExtendLv,
+    ExtendVg,
+)
 
 _VERSION: Final = Run(("lvm", "version"), reads=True)
 _SETTINGS: Final = ReadFile("/etc/lvm/lvm.conf")
@@ -69,13 +79,16 @@ class Lvm2Driver:
         known = LvmSettings() if missing(settings) else understood(settings, lvm_conf.parse)
         if isinstance(known, Unknown):
             return known
-        return lvm_report.parse(*(report.text for report in reports)).state(_version(self.facts.of(_VERSION)), known)
+        seen = lvm_report.parse(*(report.text for report in reports)).state(_version(self.facts.of(_VERSION)), known)
+        return attrs.evolve(seen, config_text=None if missing(settings) else settings.text)
 
     # -- doing ----------------------------------------------------------------------------------------
 
-    def render(self, step: Step, _state: ClusterState, /) -> tuple[Operation, ...]:
+    def render(self, step: Step, state: ClusterState, /) -> tuple[Operation, ...]:
         """Return the operations of a step, its guards first."""
         match step:
+            case ConfigureLvm(settings=settings):
+                return _configure(settings, lvm_on(state, self.facts.host).config_text)
             case CreatePv(path=path):
                 return (*expect_blank(path), Run(("pvcreate", path)))
             case CreateVg(group=group, paths=paths):
@@ -140,6 +153,16 @@ def _amount(volume: LogicalVolume) -> tuple[str, str]:
     if "%" in volume.size:
         return "--extents", volume.size
     return "--size", f"{parse_size(volume.size)}b"
+
+
+def _configure(settings: LvmSettings, text: str | None) -> tuple[Operation, ...]:
+    """Edit lvm.conf as it was read, and only if it still is so: what somebody else wrote meanwhile is not lost."""
+    still = Condition(missing=True) if text is None else Condition(equals=text)
+    edited = lvm_conf.edit(text or "", settings, source=_SETTINGS.path).encode("utf-8", "surrogateescape")
+    return (
+        Expect(_SETTINGS, still, because=f"{_SETTINGS.path} is as it was read"),
+        WriteFile(_SETTINGS.path, edited, backup=f"{_SETTINGS.path}.before-hastore"),
+    )
 
 
 def _expect_unused(path: str) -> Expect:

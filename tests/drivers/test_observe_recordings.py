@@ -99,7 +99,7 @@ def test_a_just_created_resource_shows_its_generation() -> None:
 @pytest.mark.parametrize("path", sorted((RECORDINGS / "scst").glob("[0-9]*.json")), ids=lambda path: path.name)
 def test_every_recorded_state_of_scst_is_seen(path: Path) -> None:
     version = tree(RECORDINGS / "scst" / "03-devices.json")
-    answers = {
+    answers: dict[str, tuple[int, bytes, bytes]] = {
         f"cat {scst_tree.ROOT}/{name}": (0, entry.content, b"")
         for name, entry in version.items()
         if name == "version" or name.startswith("handlers/")

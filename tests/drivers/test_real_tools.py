@@ -17,7 +17,7 @@ from hastore.hosts.exchange import gather
 from hastore.hosts.local import LocalHost
 from hastore.hosts.operations import Run
 from hastore.model.drbd import DrbdHost, DrbdResource, DrbdVolume
-from hastore.model.state import ClusterState
+from hastore.model.state import ClusterState, DrbdState, HostState
 from hastore.planning import steps_drbd as drbd
 from hastore.testing.workbench import CountingHost
 from needs import require
@@ -115,7 +115,8 @@ def test_drbdadm_takes_what_we_ask(
     configuration: tuple[Path, DrbdResource], kind: type[drbd.DrbdUp], does: str
 ) -> None:
     path, resource = configuration
-    rendered = Drbd84Driver(HostFacts("here")).render(kind(resource.nodes[0], resource), ClusterState())
+    loaded = ClusterState({resource.nodes[0]: HostState(resource.nodes[0], drbd=DrbdState("8.4.11"))})
+    rendered = Drbd84Driver(HostFacts("here")).render(kind(resource.nodes[0], resource), loaded)
     (run,) = (operation for operation in rendered if isinstance(operation, Run))
     argv = [str(DRBDADM), "-c", str(path), "-d", *run.argv[1:]]
     ran = subprocess.run(argv, capture_output=True, text=True, check=False)

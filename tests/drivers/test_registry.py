@@ -11,6 +11,7 @@ import pytest
 
 from hastore.drivers import registry
 from hastore.drivers.base import HostFacts
+from hastore.hosts.exchange import gather
 from hastore.hosts.operations import Operation, Outcome, Status
 from hastore.model.errors import DriverMismatch
 from hastore.planning.steps import Subsystem
@@ -54,6 +55,15 @@ def test_a_storage_node_and_a_client_get_what_suits_them() -> None:
     client = registry.choose(facts("drbd01"))
     assert {s for s, c in client.items() if c.driver} == {"block", "client"}
     assert client["scst"].explanation == ("scst+sysfs: cannot work here: SCST is not loaded (no /sys/kernel/scst_tgt)",)
+
+
+def test_looking_with_all_drivers_of_a_host_costs_two_round_trips_at_most() -> None:
+    lab = article()
+    for name, host in lab.hosts.items():
+        chosen = {s: c.driver for s, c in registry.choose(facts(name)).items() if c.driver is not None}
+        before = host.round_trips
+        gather({subsystem: driver.observe() for subsystem, driver in chosen.items()}, host)
+        assert host.round_trips - before <= 2
 
 
 def test_each_question_is_asked_once() -> None:

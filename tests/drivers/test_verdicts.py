@@ -16,11 +16,11 @@ from hastore.drivers.lvm_lvm2 import Lvm2Driver
 from hastore.drivers.pacemaker_cib import PacemakerCibDriver
 from hastore.drivers.scst_meaning import meaning_of
 from hastore.drivers.scst_sysfs import ScstSysfsDriver
-from hastore.hosts.operations import Outcome, ReadFile, Run, Status, WriteAttribute
+from hastore.hosts.operations import Expect, Outcome, ReadFile, Run, Status, WriteAttribute
 from hastore.model.drbd import DrbdResource
 from hastore.model.scsi import ChapUser, ScstDevice
 from hastore.model.secrets import Secret
-from hastore.model.state import ClusterState
+from hastore.model.state import ClusterState, DrbdState, HostState
 from hastore.planning import steps_client as client
 from hastore.planning import steps_drbd as drbd
 from hastore.planning import steps_lvm as lvm
@@ -150,6 +150,19 @@ def test_drbd_s_recorded_refusals_have_a_meaning(said: Any) -> None:
     step = STEPS[said.command.split()[2]]("node2", RESOURCE)
     reason = refused(Drbd84Driver, step, said.exit_code, said.output)
     assert not reason.startswith("program")
+
+
+def test_a_module_that_is_not_loaded_is_loaded_and_looked_at_first() -> None:
+    """drbdadm of drbd-utils 9 would write metadata of DRBD 9."""
+    driver = Drbd84Driver(HostFacts("node1"))
+    unloaded = ClusterState({"node1": HostState("node1", drbd=DrbdState("", module_loaded=False))})
+    for step in (drbd.CreateDrbdMetadata("node1", RESOURCE), drbd.DrbdUp("node1", RESOURCE)):
+        load, expect, *rest = driver.render(step, unloaded)
+        assert load == Run(("modprobe", "drbd"))
+        assert isinstance(expect, Expect)
+        assert "8.4" in expect.because
+        loaded = ClusterState({"node1": HostState("node1", drbd=DrbdState("8.4.11"))})
+        assert driver.render(step, loaded) == tuple(rest)
 
 
 # -- the others ---------------------------------------------------------------------------------------
