@@ -1,4 +1,4 @@
-"""Steps on LVM: physical volumes, volume groups, logical volumes, activation."""
+"""Steps on LVM: its settings, physical volumes, volume groups, logical volumes, activation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import attrs
 
-from hastore.model.lvm import LogicalVolume
-from hastore.model.names import parse_size
+from hastore.model.lvm import LogicalVolume, LvmSettings
+from hastore.model.names import parse_size, show_size
 from hastore.model.state import ClusterState, LvmState, LvState, VgState
 from hastore.model.values import value
 from hastore.planning.evolve import host_of, lvm_on, put, vg_on, with_lvm, with_vg
@@ -25,6 +25,11 @@ def lv_size(size: str, group: VgState) -> int:
     return int(float(share) / 100 * base) // group.extent_size * group.extent_size
 
 
+def settings_of(host: str) -> str:
+    """Return the reference of a host's lvm.conf, which all that LVM could see or activate there needs."""
+    return f"lvm:settings@{host}"
+
+
 @value
 class _LvmStep(HostStep):
     subsystem: ClassVar[Subsystem] = "lvm"
@@ -33,6 +38,30 @@ class _LvmStep(HostStep):
         if not isinstance(host_of(state, self.host).lvm, LvmState):
             return f"LVM on {self.host} is not known"
         return super().requires(state)
+
+
+@value
+class ConfigureLvm(_LvmStep):
+    """Set what lvm.conf says of what LVM sees, activates and owns; settings that are None stay as they are there."""
+
+    layer: ClassVar[int] = Layer.LVM_CONFIG
+    verb: ClassVar[str] = "configure"
+    settings: LvmSettings
+
+    @property
+    def subject(self) -> str:
+        return "lvm:settings"
+
+    @property
+    def title(self) -> str:
+        return f"set {', '.join(self.settings.said())} in lvm.conf"
+
+    def ensures(self, state: ClusterState) -> bool:
+        return not self.settings.unmet_by(lvm_on(state, self.host).settings)
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        """The file's text is the host's to show."""
+        return with_lvm(state, self.host, settings=self.settings.over(lvm_on(state, self.host).settings))
 
 
 @value
@@ -56,7 +85,7 @@ class CreatePv(_LvmStep):
 
     @property
     def needs(self) -> frozenset[str]:
-        return self.touches | ({self.on} if self.on else frozenset())
+        return self.touches | {settings_of(self.host)} | ({self.on} if self.on else frozenset())
 
     def requires(self, state: ClusterState) -> str:
         blocks = host_of(state, self.host).blocks
@@ -93,17 +122,29 @@ class CreateVg(_LvmStep):
 
     @property
     def needs(self) -> frozenset[str]:
-        return self.touches | {f"pv:{path}@{self.host}" for path in self.paths}
+        return self.touches | {settings_of(self.host)} | {f"pv:{path}@{self.host}" for path in self.paths}
+
+    def requires(self, state: ClusterState) -> str:
+        owners = lvm_on(state, self.host).physical_volumes
+        taken = [path for path in self.paths if owners.get(path, "") not in {"", self.group}]
+        if taken:
+            return f"{taken[0]} on {self.host} belongs to volume group {owners[taken[0]]}"
+        return super().requires(state)
 
     def ensures(self, state: ClusterState) -> bool:
         return vg_on(state, self.host, self.group) is not None
 
     def effect(self, state: ClusterState) -> ClusterState:
-        """Sizes are known to the host alone; they are 0 until it was asked."""
+        """Sizes are known to the host alone; they are 0 until it was asked.
+
+        The system ID is foretold where it is the host's name (lvmsystemid(7): system_id_source = uname).
+        """
         lvm = lvm_on(state, self.host)
+        owner = self.host if lvm.settings.system_id_source == "uname" else ""
         owned = {**lvm.physical_volumes, **dict.fromkeys(self.paths, self.group)}
         state = with_lvm(state, self.host, physical_volumes=owned)
-        return with_vg(state, self.host, VgState(self.group, size=0, free=0, physical_volumes=self.paths))
+        made = VgState(self.group, size=0, free=0, physical_volumes=self.paths, system_id=owner)
+        return with_vg(state, self.host, made)
 
 
 @value
@@ -195,7 +236,7 @@ class ExtendLv(_LvmStep):
 
     @property
     def title(self) -> str:
-        return f"grow logical volume {self.group}/{self.name} to {self.size} bytes"
+        return f"grow logical volume {self.group}/{self.name} to {show_size(self.size)}"
 
     def requires(self, state: ClusterState) -> str:
         group = vg_on(state, self.host, self.group)
@@ -203,7 +244,9 @@ class ExtendLv(_LvmStep):
         if group is None or volume is None:
             return f"{self.group}/{self.name} is not known on {self.host}"
         if self.size - volume.size > group.free:
-            return f"{self.group} has {group.free} bytes free, {self.size - volume.size} are needed"
+            return (
+                f"{self.group} has {show_size(group.free)} free, {show_size(self.size - volume.size)} more are needed"
+            )
         return super().requires(state)
 
     def ensures(self, state: ClusterState) -> bool:

@@ -26,15 +26,22 @@ from hastore.model.secrets import Secret
 
 
 def test_a_literal_is_itself() -> None:
-    assert resolve(Secret.literal("härd\n")).content == "härd\n".encode()
+    assert resolve(Secret.literal("härd to guess")).content == "härd to guess".encode()
+
+
+@pytest.mark.parametrize("text", ['quo"te', "back\\slash", "line\nend", "nul\0", "bell\x07", "delete\x7f"])
+def test_what_would_break_out_of_a_configurations_quotes_is_refused(text: str) -> None:
+    with pytest.raises(SecretError, match="no configuration carries") as failure:
+        resolve(Secret.literal(text))
+    assert text not in str(failure.value)
 
 
 def test_a_variable_gives_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HASTORE_TEST_SECRET", "hush\n")
-    assert resolve(Secret.environment("HASTORE_TEST_SECRET")).content == b"hush\n"
+    monkeypatch.setenv("HASTORE_TEST_SECRET", "hush")
+    assert resolve(Secret.environment("HASTORE_TEST_SECRET")).content == b"hush"
 
 
-@pytest.mark.parametrize(("content", "secret"), [(b"hush", b"hush"), (b"hush\n", b"hush"), (b"\xff\n\n", b"\xff\n")])
+@pytest.mark.parametrize(("content", "secret"), [(b"hush", b"hush"), (b"hush\n", b"hush"), (b"\xff\n", b"\xff")])
 def test_one_newline_at_a_files_end_is_not_part_of_the_secret(tmp_path: Path, content: bytes, secret: bytes) -> None:
     (tmp_path / "secret").write_bytes(content)
     assert resolve(Secret.file(str(tmp_path / "secret"))).content == secret
