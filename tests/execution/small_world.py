@@ -15,21 +15,23 @@ def lab() -> sim.Lab:
 
 
 def stack(*, chap: hastore.Secret | None = None) -> hastore.StorageStack:
-    luns = [hastore.Lun(0, "disk_a"), hastore.Lun(1, "disk_b")]
+    luns = (hastore.Lun(0, "disk_a"), hastore.Lun(1, "disk_b"))
     target = hastore.Target(
         IQN,
-        groups=[hastore.InitiatorGroup("db", [CLIENT_IQN], luns)],
-        portals=["10.0.0.1"],
+        groups=(hastore.InitiatorGroup("db", (CLIENT_IQN,), luns),),
+        portals=("10.0.0.1",),
         node="store",
-        incoming_users=[hastore.ChapUser("db", chap)] if chap else [],
+        incoming_users=(hastore.ChapUser("db", chap),) if chap else (),
     )
+    client = hastore.Initiator("client", logins=(hastore.Login(IQN, ("10.0.0.1",)),))
+    volumes = tuple(hastore.LogicalVolume(name, "1G") for name in "abc")
     return hastore.StorageStack(
-        nodes=[hastore.StorageNode("store")],
-        volume_groups=[hastore.VolumeGroup("vg0", ["/dev/sdb"], [hastore.LogicalVolume(name, "1G") for name in "abc"])],
-        devices=[
+        nodes=(hastore.StorageNode("store"),),
+        volume_groups=(hastore.VolumeGroup("vg0", ("/dev/sdb",), volumes),),
+        devices=(
             hastore.ScstDevice("disk_a", "/dev/vg0/a", "vdisk_blockio", {"t10_dev_id": "a-1", "threads_num": "2"}),
             hastore.ScstDevice("disk_b", "/dev/vg0/b", attributes={"t10_dev_id": "b-1"}),
-        ],
-        targets=[target],
-        clients=[] if chap else [hastore.Initiator("client", logins=[hastore.Login(IQN, ["10.0.0.1"])])],
+        ),
+        targets=(target,),
+        clients=() if chap else (client,),
     )

@@ -75,8 +75,8 @@ def test_a_secret_does_not_show_in_a_failure(tmp_path: Path) -> None:
 
 def test_a_plan_is_refused_while_a_blocking_finding_stands() -> None:
     world = lab()
-    world.hosts["store"].perform([Run(["pvcreate", "/dev/sdb"])])
-    world.hosts["store"].perform([Run(["vgcreate", "somebody", "/dev/sdb"])])
+    world.hosts["store"].perform([Run(("pvcreate", "/dev/sdb"))])
+    world.hosts["store"].perform([Run(("vgcreate", "somebody", "/dev/sdb"))])
     cluster = hastore.connect(*world.hosts.values())
     plan = cluster.plan(stack())
     performed = len(world.hosts["store"].performed)
@@ -89,7 +89,7 @@ def test_a_world_that_moved_makes_the_plan_stale() -> None:
     world = lab()
     cluster = hastore.connect(*world.hosts.values())
     plan = cluster.plan(stack())
-    world.hosts["store"].perform([Run(["pvcreate", "/dev/sdb"]), Run(["vgcreate", "vg0", "/dev/sdb"])])
+    world.hosts["store"].perform([Run(("pvcreate", "/dev/sdb")), Run(("vgcreate", "vg0", "/dev/sdb"))])
     with pytest.raises(hastore.StalePlan, match="no longer to be done"):
         plan.apply()
 
