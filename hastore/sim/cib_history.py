@@ -102,6 +102,8 @@ class _Reader:
         if reaction == "ignore":
             return
         now.failed, now.last_failed = True, op
+        if interval:
+            now.monitors.add(interval)
         if name == "monitor" and interval == 0 and code in NOT_THERE:
             now.role, now.failed = "Stopped", False
             return

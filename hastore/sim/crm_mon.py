@@ -218,7 +218,9 @@ class Monitor:
         main = here[0] if here else Current()
         pending = next((now.pending for now in here if now.pending), "")
         if not here:
-            pending = next((r[id].pending for r in self.state.current.values() if r[id].role == "Stopped" and r[id].pending), "")
+            pending = next(
+                (r[id].pending for r in self.state.current.values() if r[id].role == "Stopped" and r[id].pending), ""
+            )
         role = BUSY[pending] if pending in {"start", "stop", "promote", "demote"} else main.role
         blocked = any(now.blocked for now in here)
         attributes = {"id": id, "resource_agent": primitive.agent, "role": role}

@@ -214,12 +214,12 @@ class OpenIscsi:
         session.server_node = scst.node.name
         session.failed_since = session.silent_since = None
 
-    def _authenticate(self, scst: Scst, name: str, record: dict[str, str]) -> None:
-        target = scst.targets.get(name)
-        users = target.users["IncomingUser"].values() if target is not None else ()
-        pairs = {tuple(text.split()[:2]) for text in users}
-        offered = (record["node.session.auth.username"], record["node.session.auth.password"])
-        if pairs and (record["node.session.auth.authmethod"] != "CHAP" or offered not in pairs):
+    def _authenticate(self, scst: Scst, iqn: str, record: dict[str, str]) -> None:
+        target = scst.targets.get(iqn)
+        users = target.users["IncomingUser"] if target is not None else {}
+        name, password = record["node.session.auth.username"], record["node.session.auth.password"]
+        offers = record["node.session.auth.authmethod"] == "CHAP" and bool(name)
+        if users and (not offers or users.get(name) != password):
             raise LoginRefused(AUTHORIZATION)
 
     def _attach(self, session: Session) -> None:

@@ -6,6 +6,7 @@ The result is held against `crm_simulate` 2.1.5 over a set of CIBs and states
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hastore.model.errors import NotSimulated
@@ -15,6 +16,8 @@ from hastore.sim.cib_words import INFINITY, ROLES, add_scores, score
 from hastore.sim.cluster_xml import Element
 
 Scores = dict[str, int]
+LAST = 1
+"""What is left of a node's score where only a dependent can't go there."""
 
 
 @dataclass
@@ -77,16 +80,20 @@ class _Placer:
         kept = self._kept(id)
         if kept is not None:
             self.placement.roles[id] = kept
+            self._count(kept)
             return
         chosen = ""
         if self._wanted(id):
-            merged = self._merged(id)
-            chosen = self._best(self._restricted(id, merged), {n for n, now in self._now(id).items() if now in ACTIVE})
+            wanted = self._merged(id, within=self._restricted(id, self._own(id)))
+            chosen = self._best(wanted, {n for n, now in self._now(id).items() if now in ACTIVE})
         if chosen and not self._may_start(id, chosen):
             chosen = ""
         self.placement.roles[id] = {chosen: "Started"} if chosen else {}
-        if chosen:
-            self.load[chosen] += 1
+        self._count(self.placement.roles[id])
+
+    def _count(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self.load[node] += 1
 
     def _kept(self, id: str) -> dict[str, str] | None:
         """Return the roles of what the cluster may not touch, None for what it may."""
@@ -145,9 +152,10 @@ class _Placer:
                     )
         return {n: s if self.state.nodes[n].usable else -INFINITY for n, s in scores.items()}
 
-    def _merged(self, id: str, seen: frozenset[str] = frozenset()) -> Scores:
-        """Return a primitive's scores with the wishes of those that must be where it is."""
-        scores = self._own(id) if id in self.state.primitives else self._own_clone(id)
+    def _merged(self, id: str, seen: frozenset[str] = frozenset(), within: Scores | None = None) -> Scores:
+        """Return a resource's scores with the wishes of those that must be where it is."""
+        own = self._own_clone if id in self.state.clones else self._own
+        scores = own(id) if within is None else within
         for colocation in self.state.colocations:
             if (
                 colocation.primary == id
@@ -178,6 +186,8 @@ class _Placer:
 
     def _places_of(self, id: str, role: str) -> set[str]:
         representative = self.state.clones[id].members[-1] if id in self.state.clones else id
+        if any(resources[representative].blocked for resources in self.state.current.values()):
+            return set()
         return self.placement.nodes(representative, promoted=role == "Promoted")
 
     def _best(self, scores: Scores, active: set[str]) -> str:
@@ -223,25 +233,36 @@ class _Placer:
         active = {n for n, role in self._now(leader).items() if role in ACTIVE}
         scores = self._restricted(id, self._own_clone(id))
         wishes = self._wished(id, scores)
-        able = [n for n in scores if scores[n] >= 0 and self.state.nodes[n].usable and self._wanted(leader)]
+        worth = self._instance_scores(leader, scores, active)
+        able = [n for n in scores if worth[n] >= 0 and self.state.nodes[n].usable and self._wanted(leader)]
         able = [n for n in able if (not self.frozen or n in active) and self._may_start(leader, n)]
         able.sort(key=lambda n: (n not in active, -wishes[n], self.load[n], n))
         chosen = able[: clone.number("clone-max", "clone-max", len(self.state.nodes))]
         role = "Unpromoted" if clone.promotable else "Started"
         for member in clone.members:
             self.placement.roles[member] = dict.fromkeys(chosen, role)
-        for node in chosen:
-            self.load[node] += 1
+        self._count(chosen)
         if clone.promotable:
-            self._promote(id, chosen)
+            self._promote(id, chosen, wishes)
+
+    def _instance_scores(self, leader: str, scores: Scores, active: set[str]) -> Scores:
+        """Return what an instance is worth on each node: with stickiness where it runs."""
+        stickiness = score(self.state.primitives[leader].meta.get("resource-stickiness"))
+        return {n: add_scores(value, stickiness if n in active else 0) for n, value in scores.items()}
 
     def _wished(self, id: str, scores: Scores, *, role: str | None = None) -> Scores:
+        """Add the wishes of a clone's dependents; what they avoid becomes last, not impossible."""
         for colocation in self.state.colocations:
-            if colocation.primary == id and not colocation.role and role in {None, colocation.primary_role}:
-                scores = self._with_wishes(scores, colocation.dependent, colocation.score, frozenset({id}))
+            if colocation.primary != id or colocation.role or role not in {None, colocation.primary_role}:
+                continue
+            wishes = self._merged(colocation.dependent, frozenset({id}))
+            summed = {n: add_scores(scores[n], _weighed(wishes[n], colocation.score)) for n in scores}
+            if any(value >= 0 for value in summed.values()):
+                scores = {n: summed[n] if summed[n] >= 0 else min(scores[n], LAST) for n in scores}
         return scores
 
-    def _promote(self, id: str, nodes: list[str]) -> None:
+    def _promote(self, id: str, nodes: list[str], wishes: Scores) -> None:
+        """Promote where the score is best: the agent's own, the clone's, and twice those of who must be with it."""
         clone = self.state.clones[id]
         leader = clone.members[0]
         target = clone.meta.get("target-role", "Promoted")
@@ -250,8 +271,9 @@ class _Placer:
         located = self._located({id, *clone.members}, role="Promoted")
         scores = {n: add_scores(self.state.promotion_score(n, leader), located[n]) for n in nodes}
         scores = {n: s for n, s in scores.items() if s >= 0 and self._may_promote(id)}
-        wished = self._wished(id, {n: scores.get(n, -INFINITY) for n in self.state.nodes}, role="Promoted")
-        scores = {n: wished[n] for n in scores if wished[n] >= 0}
+        total = {n: add_scores(scores[n], wishes[n]) if n in scores else -INFINITY for n in self.state.nodes}
+        wished = self._wished(id, total, role="Promoted")
+        scores = {n: wished[n] for n in scores if wished[n] > -INFINITY}
         for colocation in self.state.colocations:
             if colocation.dependent == id and colocation.role == "Promoted":
                 there = self._places_of(colocation.primary, colocation.primary_role)
@@ -265,9 +287,8 @@ class _Placer:
             scores = {n: s for n, s in scores.items() if now[n] == "Promoted"}
         ranked = sorted(scores, key=lambda n: (-scores[n], now[n] != "Promoted", now[n] not in ACTIVE, n))
         for node in ranked[: clone.number("promoted-max", "master-max", 1)]:
-            if scores[node] >= 0:
-                for member in clone.members:
-                    self.placement.roles[member][node] = "Promoted"
+            for member in clone.members:
+                self.placement.roles[member][node] = "Promoted"
 
     def _may_promote(self, id: str) -> bool:
         for order in self.state.orders:
@@ -279,6 +300,9 @@ class _Placer:
 
 
 def _weighed(value: int, weight: int) -> int:
+    """Return what a dependent's score counts for its primary; who avoids both avoids neither for the other's sake."""
+    if weight < 0 and value < 0:
+        return 0
     if abs(weight) >= INFINITY or abs(value) >= INFINITY:
         return value if weight > 0 else -value
     return value * weight // INFINITY if weight < INFINITY else value

@@ -100,6 +100,9 @@ class _Scheduler:
         return self._now(id, node).role
 
     def _next(self, id: str, node: str) -> str:
+        if self._stuck(id):
+            now = self._role_now(id, node)
+            return now if now in ACTIVE else "Stopped"
         return self.placement.roles.get(id, {}).get(node, "Stopped")
 
     def _find_restarts(self) -> None:
@@ -156,6 +159,8 @@ class _Scheduler:
         state = self.state.nodes[node]
         if not self._managed(id) or not (state.online or state.unclean) or state.maintenance:
             return
+        if self._stuck(id):
+            return  # it stays, and so does its role
         restart = (id, node) in self.restarts
         pseudo = state.unclean
         if now == "Promoted" and (new != "Promoted" or restart):
@@ -166,6 +171,17 @@ class _Scheduler:
             self._add("start", id, node)
         if new == "Promoted" and (now != "Promoted" or restart):
             self._add("promote", id, node)
+
+    def _stuck(self, id: str) -> bool:
+        """Tell whether a member of a group has to stay, because a later one that may not be touched runs."""
+        members = self.state.groups.get(self.state.primitives[id].group, [])
+        later = members[members.index(id) + 1 :] if members else []
+        active = any(resources[id].role in ACTIVE for resources in self.state.current.values())
+        return active and any(
+            resources[m].role in ACTIVE and not self._managed(m)
+            for m in later
+            for resources in self.state.current.values()
+        )
 
     # What waits for what
 

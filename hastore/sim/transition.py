@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hastore.sim.cib_history import NOT_RUNNING, PENDING
+from hastore.sim.cib_history import ACTIVE, NOT_RUNNING, PENDING
 from hastore.sim.cib_state import ClusterState
 from hastore.sim.cib_words import add_scores, score, seconds, truth
 from hastore.sim.executor import expected_code
@@ -97,6 +97,7 @@ class Controller:
     def _compute(self) -> None:
         partition = self.partition
         self.dirty = False
+        self._forget_orphans(partition)
         state = ClusterState(partition.cib.root)
         decision = schedule(state, quorate=self.cluster.quorate(partition))
         if not decision.actions:
@@ -106,6 +107,14 @@ class Controller:
         if decision.summary:
             self.log.append("; ".join(decision.summary))
             self.cluster.world.log(partition.dc, f"transition {self.transition.number}: {self.log[-1]}")
+
+    def _forget_orphans(self, partition: Partition) -> None:
+        """Drop the history of what is neither configured nor running any more."""
+        state = ClusterState(partition.cib.root)
+        for id in [id for id, primitive in state.primitives.items() if primitive.orphan]:
+            for name, resources in state.current.items():
+                if resources[id].role not in ACTIVE and name in partition.members:
+                    StatusWriter(partition.cib).clear_history(state.nodes[name].id, name, id)
 
     # Carrying out
 

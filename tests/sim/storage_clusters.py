@@ -188,7 +188,7 @@ class Stack:
 
         node = next(n for n in ("centos01", "centos02") if self.node(n).powered)
         root = etree.fromstring(self.run(node, "crm_mon", "--output-as=xml").encode())
-        found = {}
+        found: dict[str, str] = {}
         for resource in root.iter("resource"):
             if resource.get("id") == id and resource.get("active") == "true":
                 found |= {str(n.get("name")): str(resource.get("role")) for n in resource.findall("node")}
@@ -219,11 +219,11 @@ def provision(lab: Lab) -> None:
         node.files.add("/etc/corosync/corosync.conf", COROSYNC)
         node.files.add("/etc/drbd.d/vg1.res", RESOURCE)
         node.files.add("/etc/lvm/lvm.conf", 'devices {\n\tfilter = [ "a|^/dev/drbd[0-9]+$|", "r|.*|" ]\n}\n')
-        for argv in (("drbdadm", "create-md", "vg1"), ("drbdadm", "up", "vg1")):
-            assert node.run(*argv).exit_code == 0, argv
+        for verb in ("create-md", "up"):
+            assert node.run("drbdadm", verb, "vg1").exit_code == 0, verb
     first, second = lab.world.nodes["centos01"], lab.world.nodes["centos02"]
     lab.world.advance(3)
-    for argv in (
+    commands: list[tuple[str, ...]] = [
         ("drbdadm", "--", "--clear-bitmap", "new-current-uuid", "vg1/0"),
         ("drbdadm", "primary", "vg1"),
         ("pvcreate", "/dev/drbd0"),
@@ -232,7 +232,8 @@ def provision(lab: Lab) -> None:
         ("vgchange", "-an", "vg1"),
         ("drbdadm", "secondary", "vg1"),
         ("drbdadm", "down", "vg1"),
-    ):
+    ]
+    for argv in commands:
         reply = first.run(*argv)
         assert reply.exit_code == 0, (argv, reply)
     assert second.run("drbdadm", "down", "vg1").exit_code == 0

@@ -69,6 +69,10 @@ MODIFIED = (
     '<change-list><change-attr name="type" operation="set" value="Stateful"/></change-list>'
     '<change-result><primitive id="d" class="ocf" provider="pacemaker" type="Stateful"/></change-result></change>'
 )
+STOPPED = (
+    '<primitive id="d"><meta_attributes id="d-m"><nvpair id="d-m-t" name="target-role" value="Stopped"/>'
+    "</meta_attributes></primitive>"
+)
 COMMANDS: dict[str, list[str]] = {
     "query": ["-Q"],
     "query a section": ["-Q", "-o", "resources"],
@@ -94,8 +98,7 @@ COMMANDS: dict[str, list[str]] = {
     "modify": ["-M", "-o", "resources", "-X", '<primitive id="d" type="Stateful"/>'],
     "modify by path": ["-M", "--xpath", "//primitive[@id='d']", "-X", '<primitive id="d" type="Stateful"/>'],
     "modify adds children": [
-        "-M", "-X", '<primitive id="d"><meta_attributes id="d-m"><nvpair id="d-m-t" name="target-role" value="Stopped"/>'
-        "</meta_attributes></primitive>",
+        "-M", "-X", STOPPED,
     ],
     "modify without effect": ["-M", "-X", '<primitive id="d" type="Dummy"/>'],
     "modify what is missing": ["-M", "-o", "constraints", "-X", LOCATION],
