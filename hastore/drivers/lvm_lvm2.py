@@ -17,7 +17,7 @@ from hastore.drivers.guards import expect_blank
 from hastore.drivers.reading import missing, understood, unsupported
 from hastore.formats import lvm_conf, lvm_report
 from hastore.hosts.exchange import Exchange
-from hastore.hosts.operations import Condition, Expect, Operation, Outcome, ReadFile, Run, WriteFile
+from hastore.hosts.operations import Condition, Expect, Operation, Outcome, ReadFile, Run, Status, WriteFile
 from hastore.model.lvm import LogicalVolume, LvmSettings
 from hastore.model.names import parse_size
 from hastore.model.state import ClusterState, LvmState, Observed, Unknown
@@ -117,6 +117,8 @@ class Lvm2Driver:
 
     def judge(self, step: Step, outcomes: tuple[Outcome, ...], /) -> Verdict:
         """Judge by exit codes; activation that activates nothing is a refusal, though it exits with 0."""
+        if isinstance(step, ConfigureLvm) and outcomes and outcomes[0].status is Status.FAILED:
+            return Verdict("refused", f"{_SETTINGS.path} is not as it was read: somebody else wrote it; plan again")
         verdict = judge_by_outcomes(outcomes)
         if verdict.result == "done" and isinstance(step, ActivateVg) and step.active and _nothing_active(outcomes):
             return Verdict(

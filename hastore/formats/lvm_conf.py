@@ -81,10 +81,9 @@ def parse(text: str | bytes, *, source: str = "") -> LvmSettings:
 def render(settings: LvmSettings) -> str:
     """Return the fragment of lvm.conf that says these settings, and nothing else."""
     sections: dict[str, list[str]] = {}
-    for name, place in _PLACES.items():
-        setting = getattr(settings, name)
-        if setting is not None:
-            sections.setdefault(place.partition("/")[0], []).append(f"    {name} = {_written(setting)}\n")
+    for name, setting in settings.said().items():
+        section = _PLACES[name].partition("/")[0]
+        sections.setdefault(section, []).append(f"    {name} = {_written(setting)}\n")
     return "".join(f"{section} {{\n{''.join(lines)}}}\n" for section, lines in sections.items())
 
 
@@ -96,10 +95,8 @@ def edit(text: str, settings: LvmSettings, *, source: str = "") -> str:
     missing. Of a setting that stands twice the last is changed, which is the one that LVM takes. Raises ParseError where
     the text is no LVM configuration, SpecError for a value that cannot stand in one.
     """
-    for name, place in _PLACES.items():
-        setting = getattr(settings, name)
-        if setting is not None and getattr(parse(text, source=source), name) != setting:
-            text = _with_setting(text, place, _written(setting), source)
+    for name in settings.unmet_by(parse(text, source=source)):
+        text = _with_setting(text, _PLACES[name], _written(getattr(settings, name)), source)
     return text
 
 

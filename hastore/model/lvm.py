@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
 from hastore.model.values import value
 
 
@@ -39,3 +44,16 @@ class LvmSettings:
     volume_list: tuple[str, ...] | None = None
     auto_activation_volume_list: tuple[str, ...] | None = None
     system_id_source: str | None = None
+
+    def said(self) -> Mapping[str, Any]:
+        """Return setting -> value of all that is not None."""
+        names = (field.name for field in attrs.fields(type(self)))
+        return {name: setting for name in names if (setting := getattr(self, name)) is not None}
+
+    def unmet_by(self, other: LvmSettings) -> tuple[str, ...]:
+        """Return the names of the settings here that the other does not say, or says otherwise."""
+        return tuple(name for name, setting in self.said().items() if getattr(other, name) != setting)
+
+    def over(self, other: LvmSettings) -> LvmSettings:
+        """Return the other settings with all that is said here in their place."""
+        return attrs.evolve(other, **self.said())

@@ -155,6 +155,8 @@ class LvmState:
     physical_volumes: Mapping[str, str] = field(factory=dict[str, str])
     """Path -> name of its group, or empty."""
     settings: LvmSettings = field(factory=LvmSettings)
+    config_text: str | None = field(default=None, repr=False, eq=False)
+    """The whole lvm.conf as it was read, for what edits it; None where there is none, or nobody looked."""
 
 
 # -- SCST ---------------------------------------------------------------------------------------------

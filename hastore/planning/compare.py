@@ -12,7 +12,7 @@ import attrs
 
 from hastore.model.drbd import DrbdResource
 from hastore.model.findings import Finding, Severity
-from hastore.model.lvm import VolumeGroup
+from hastore.model.lvm import LvmSettings, VolumeGroup
 from hastore.model.pacemaker import Cib, Tag
 from hastore.model.scsi import Target
 from hastore.model.stack import StorageStack
@@ -46,7 +46,7 @@ from hastore.planning.steps_drbd import (
     WriteDrbdConfig,
     same_configuration,
 )
-from hastore.planning.steps_lvm import ActivateVg, CreateLv, CreatePv, CreateVg, DeactivateVg
+from hastore.planning.steps_lvm import ActivateVg, ConfigureLvm, CreateLv, CreatePv, CreateVg, DeactivateVg
 from hastore.planning.steps_scst import (
     AddDevice,
     AddGroup,
@@ -79,11 +79,12 @@ def compare(stack: StorageStack, state: ClusterState) -> Comparison:
     if findings:
         return Comparison((), findings)
     drbd = [step for resource in stack.drbd for step in _drbd_steps(stack, state, resource)]
+    settings = [ConfigureLvm(node, stack.lvm) for node in stack.node_names] if stack.lvm is not None else []
     lvm = [step for group in stack.volume_groups for step in _lvm_steps(stack, state, group)]
     scst = [step for target in stack.targets for step in _target_steps(stack, state, target)]
     cluster = list(_cluster_steps(stack, state))
     clients = list(_client_steps(stack, state))
-    return Comparison((*drbd, *lvm, *scst, *cluster, *clients), tuple(_drift(stack, state)))
+    return Comparison((*settings, *drbd, *lvm, *scst, *cluster, *clients), tuple(_drift(stack, state)))
 
 
 # -- what can be known --------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def _reachability(stack: StorageStack, state: ClusterState) -> Iterator[Finding]
         needed: dict[str, Observed[object]] = {}
         if any(node in resource.nodes for resource in stack.drbd):
             needed["DRBD"] = host.drbd
-        if stack.volume_groups:
+        if stack.volume_groups or stack.lvm is not None:
             needed["LVM"] = host.lvm
         if stack.pacemaker is not None:
             needed["Pacemaker"] = host.pacemaker
@@ -138,6 +139,33 @@ def _drift(stack: StorageStack, state: ClusterState) -> Iterator[Finding]:
                     evidence=f"/etc/drbd.d/{resource.name}.res on {node}",
                     mend="apply the plan to write the stack's, or take the host's over into the stack",
                 )
+    if stack.lvm is not None and _in_use(stack, state):
+        yield from (
+            finding for node in stack.node_names for finding in _settings_drift(node, stack.lvm, lvm_on(state, node))
+        )
+
+
+def _in_use(stack: StorageStack, state: ClusterState) -> bool:
+    """True where the stack's storage is there already: before, other settings are no drift."""
+    return any(_pacemaker_holds(state, r) for r in stack.drbd) or any(_complete(state, g) for g in stack.volume_groups)
+
+
+def _settings_drift(node: str, wanted: LvmSettings, lvm: LvmState) -> Iterator[Finding]:
+    others = wanted.unmet_by(lvm.settings)
+    if others:
+        yield Finding(
+            "lvm-settings-drift",
+            Severity.WARNING,
+            f"lvm.conf on {node} is not the stack's in {', '.join(others)}",
+            (*(f"lvm:{name}" for name in others), f"host:{node}"),
+            evidence="; ".join(f"{name} is {_shown(getattr(lvm.settings, name))}" for name in others),
+            mend="apply the plan to write the stack's, or take the host's over into the stack; then make the initramfs "
+            "anew, which has a copy",
+        )
+
+
+def _shown(setting: object) -> str:
+    return "not set" if setting is None else str(setting)
 
 
 # -- DRBD and LVM -------------------------------------------------------------------------------------

@@ -129,6 +129,8 @@ class HostStep:
 class Layer:
     """The order of things, from the disk up and down again: one visible table."""
 
+    # before anything shows LVM a disk: below DRBD it must never see one
+    LVM_CONFIG = 5
     DRBD_CONFIG = 10
     DRBD_METADATA = 20
     DRBD_UP = 30

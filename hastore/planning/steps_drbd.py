@@ -143,6 +143,11 @@ class DrbdUp(_ResourceStep):
     verb: ClassVar[str] = "up"
 
     @property
+    def needs(self) -> frozenset[str]:
+        """LVM must not see the disk: it could take it before DRBD does."""
+        return self.touches | {f"lvm:settings@{self.host}"}
+
+    @property
     def title(self) -> str:
         return f"bring DRBD resource {self.resource.name} up"
 
