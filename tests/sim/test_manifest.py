@@ -15,7 +15,8 @@ ENTRIES = [(room, name) for room, entries in MANIFEST.items() for name in entrie
 
 
 def place(room: str, name: str) -> Path:
-    return RECORDINGS / MANIFEST[room][name].get("copy", f"{room}/{name}")
+    copy: str = MANIFEST[room][name].get("copy", f"{room}/{name}")
+    return RECORDINGS / copy
 
 
 @pytest.mark.parametrize("room", sorted(MANIFEST))
