@@ -156,10 +156,7 @@ def _attribute(call: Call, original: tuple[str, ...]) -> Reply:
     name = options["name"]
     node = options.get("node", call.node.name)
     scope = (
-        "crm_config"
-        if options.get("type", "") in {"crm_config", "config"}
-        or ("node" not in options and "lifetime" not in options and options.get("type") in {None, "crm_config"})
-        else "nodes"
+        "nodes" if {"node", "lifetime"} & set(options) or options.get("type") in {"nodes", "status"} else "crm_config"
     )
     if scope == "nodes" and node not in pacemaker.cluster.members:
         return reply(105, err=f"crm_attribute: Could not map name={node} to a UUID\n")
