@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hastore import sim
     from hastore.cluster.adopt import Adopted, adopt
     from hastore.cluster.cluster import Cluster
-    from hastore.cluster.connect import connect, local, observe_only, ssh
+    from hastore.cluster.connect import connect, local, observe_only, over, ssh
     from hastore.cluster.look import Look
     from hastore.cluster.plan import Plan
     from hastore.display.progress import Progress
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "hastore.cluster.adopt": "Adopted adopt",
     "hastore.cluster.cluster": "Cluster",
-    "hastore.cluster.connect": "connect local observe_only ssh",
+    "hastore.cluster.connect": "connect local observe_only over ssh",
     "hastore.cluster.look": "Look",
     "hastore.cluster.plan": "Plan",
     "hastore.display.progress": "Progress",
@@ -169,6 +169,7 @@ __all__ = [
     "judge",
     "local",
     "observe_only",
+    "over",
     "pin_identity",
     "replication_secret",
     "sim",

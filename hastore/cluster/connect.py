@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from typing import Any
 
 from hastore.cluster.cluster import Cluster
 from hastore.execution.clock import Clock
 from hastore.hosts.host import Host
 from hastore.hosts.local import LocalHost
+from hastore.hosts.plumbum_host import PlumbumHost
+from hastore.hosts.sh_host import CommandHost
 from hastore.hosts.ssh import SshHost
 from hastore.hosts.wrappers import ObserveOnlyHost
 from hastore.model.stack import StorageStack
@@ -26,6 +29,26 @@ def ssh(destination: str, *, port: int | None = None, sudo: bool = False) -> Hos
     Uses the system's ssh client with its configuration, keys and known hosts. Connects at the first use.
     """
     return SshHost(destination, port=port, sudo=sudo)
+
+
+def over(machine: Any, *, sudo: bool = False) -> Host:
+    """Return what another library holds as a host: a plumbum machine, or an sh command that runs words elsewhere.
+
+    >>> import plumbum, hastore
+    >>> hastore.over(plumbum.local).name == plumbum.local["uname"]("-n").strip()
+    True
+
+    `over(plumbum.SshMachine("centos01", user="admin"), sudo=True)` and `over(sh.docker.bake("exec", "-i", "box"))`
+    are others; `sudo` is for plumbum's machines, a command brings its own. Raises TypeError for anything else.
+    """
+    libraries = {kind.__module__.partition(".")[0] for kind in type(machine).__mro__}
+    if "plumbum" in libraries:
+        return PlumbumHost(machine, sudo=sudo)
+    if "sh" in libraries and not sudo:
+        return CommandHost(machine)
+    wanted = "bake sudo into the command" if "sh" in libraries else "a plumbum machine or a command of sh is needed"
+    msg = f"{machine!r} cannot be opened as a host: {wanted}"
+    raise TypeError(msg)
 
 
 def observe_only(host: Host) -> Host:

@@ -63,6 +63,15 @@ class ShellHost(ABC):
     def _is_intact(self, exit_code: int) -> bool:
         """Say whether all that the far shell wrote has arrived, given how its process here ended."""
 
+    def _launch(self, bootstrap: str, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a sh there, pipes at its standard input and output; raise ConnectError where that cannot be done."""
+        argv = self._argv(bootstrap)
+        try:
+            return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603  # an argv of ours; data travels on standard input
+        except OSError as error:
+            msg = f"cannot start {argv[0]}: {error.strerror}"
+            raise ConnectError(msg, host=self._label) from error
+
     def perform(self, batch: Sequence[Operation], /, *, on_outcome: OnOutcome | None = None) -> tuple[Outcome, ...]:
         """Perform the operations in order, in one round trip, as `Host.perform` says."""
         if not batch:
@@ -137,12 +146,7 @@ class ShellHost(ABC):
     @contextmanager
     def _start(self, bootstrap: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
         with tempfile.TemporaryFile() as errors:
-            argv = self._argv(bootstrap)
-            try:
-                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)  # noqa: S603  # an argv of ours; data travels on standard input
-            except OSError as error:
-                msg = f"cannot start {argv[0]}: {error.strerror}"
-                raise ConnectError(msg, host=self._label) from error
+            process = self._launch(bootstrap, errors)
             try:
                 yield process, errors
             finally:
