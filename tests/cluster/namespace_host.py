@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 
 from hastore.hosts.shell import ShellHost
+from hastore.model.errors import ConnectError
 from real_cluster import Node
 
 
@@ -22,7 +23,10 @@ class NamespaceHost(ShellHost):
         return self._node.name
 
     def _argv(self, bootstrap: str) -> Sequence[str]:
-        return (*self._node.prefix, "sh", "-c", bootstrap)
+        try:
+            return (*self._node.prefix, "sh", "-c", bootstrap)
+        except RuntimeError as off:
+            raise ConnectError(str(off), host=self.name) from off
 
     def _is_intact(self, exit_code: int) -> bool:
         # nsenter ends as its child ended, and a power cut kills the child.

@@ -27,6 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,8 @@ class PowerSwitch(socketserver.UnixStreamServer):
         """(time, action, node) of what was switched."""
         self.reboots = True
         """Set to False for nodes that stay off when rebooted."""
+        self.works = True
+        """Set to False for a switch that answers, and fails whatever it is to switch."""
         super().__init__(str(cluster.folder / "switch"), PowerRequest)
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="power switch", daemon=True
@@ -211,6 +214,8 @@ class PowerSwitch(socketserver.UnixStreamServer):
             return 1
         if action == "status":
             return 0 if node.is_on else 2
+        if not self.works:
+            return 1
         self.log.append((time.time(), action, name))
         if action in ("off", "reboot"):
             node.crash()
@@ -397,8 +402,8 @@ def wait_until(condition: Callable[[], bool], timeout: float, otherwise: str) ->
         time.sleep(0.01)
 
 
-@pytest.fixture
-def cluster() -> Iterator[RealCluster]:
+@contextmanager
+def running_cluster() -> Iterator[RealCluster]:
     """Two real nodes, centos01 and centos02, with a DC and an empty configuration; all gone afterwards."""
     require_root()
     require(*PROGRAMS)
@@ -411,3 +416,10 @@ def cluster() -> Iterator[RealCluster]:
             yield real
         finally:
             real.stop()
+
+
+@pytest.fixture
+def cluster() -> Iterator[RealCluster]:
+    """A fresh cluster for one test."""
+    with running_cluster() as real:
+        yield real
