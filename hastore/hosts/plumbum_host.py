@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import IO, Any, Final, cast
 
 from hastore.hosts.shell import ShellHost
@@ -29,15 +28,18 @@ class PlumbumHost(ShellHost):
             msg = "a ParamikoMachine gives its programs no pipes: use plumbum.SshMachine, or hastore.ssh"
             raise TypeError(msg)
         self.machine = machine
+        self._name = ""
         self._sudo = ("sudo", "-n") if sudo else ()
 
     def __repr__(self) -> str:
         return f"PlumbumHost({self.machine!s})"
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The node's name as the machine itself says it (`uname -n`); asked once."""
-        return str(self._reached(lambda: self.machine["uname"]("-n"))).strip()
+        if not self._name:
+            self._name = str(self._reached(lambda: self.machine["uname"]("-n"))).strip()
+        return self._name
 
     @property
     def _label(self) -> str:

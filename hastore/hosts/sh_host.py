@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from functools import cached_property
 from typing import IO, TYPE_CHECKING, cast
 
 from hastore.hosts.shell import ShellHost
@@ -25,13 +24,18 @@ class CommandHost(ShellHost):
     def __init__(self, command: sh.Command) -> None:
         super().__init__()
         self.command = command
+        self._name = ""
 
     def __repr__(self) -> str:
         return f"CommandHost({self.command})"
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The node's name as the machine itself says it (`uname -n`); asked once."""
+        self._name = self._name or self._asked_name()
+        return self._name
+
+    def _asked_name(self) -> str:
         import sh  # noqa: PLC0415  # loaded by those who use it alone
 
         try:
