@@ -192,6 +192,10 @@ class ClusterState:
             params |= nvpairs(layer, "instance_attributes")
         for layer in layers:
             operations += [self._operation(op) for op in layer.findall("operations/op")]
+        inherits = {**self.resource_defaults, **(inherited or {}), **meta}
+        if seconds(inherits.get("failure-timeout"), 0.0):
+            msg = f"failure-timeout of {id}"
+            raise NotSimulated(msg)
         source = layers[-1]
         self.primitives[id] = Primitive(
             id,
@@ -199,7 +203,7 @@ class ClusterState:
             source.get("provider", ""),
             source.get("type", ""),
             params,
-            {**self.resource_defaults, **(inherited or {}), **meta},
+            inherits,
             operations,
             group,
             clone,

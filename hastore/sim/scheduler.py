@@ -52,10 +52,16 @@ class _Scheduler:
         self.placement = placement
         self.quorate = quorate
         self.actions: list[Action] = []
+        self.start_up_disabled = state.fencing_enabled and not any(p.fencing for p in state.primitives.values())
+        """Fencing is on and no device is there: Pacemaker does nothing ("Resource start-up disabled")."""
         self.restarts: set[tuple[str, str]] = set()
         """Primitive and node that must stop and start where they are."""
 
     def run(self) -> Decision:
+        if self.start_up_disabled:
+            for node, id in self._unknown():
+                self._add("probe", id, node)
+            return Decision(self.placement, self.actions)
         fences = self._fence()
         self._find_restarts()
         probes = [self._add("probe", id, node) for node, id in self._unknown()]

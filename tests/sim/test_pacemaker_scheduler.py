@@ -11,7 +11,7 @@ from generated_cibs import Generated
 from lxml import etree
 
 from hastore.sim.cib_state import ClusterState
-from hastore.sim.cluster_xml import Element, parse_xml
+from hastore.sim.cluster_xml import Element, detach, parse_xml, print_xml, select
 from hastore.sim.scheduler import schedule
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "stack"
@@ -75,6 +75,24 @@ def test_it_schedules_generated_clusters_as_pacemaker_does(decade: int, tmp_path
             different[seed] = (theirs, ours)
     expected = {seed for seed in DIFFERENT if seed // 10 == decade}
     assert set(different) == expected, {seed: pair for seed, pair in different.items() if seed not in expected}
+
+
+@pytest.mark.oracle
+def test_with_fencing_on_and_no_device_nothing_is_done(tmp_path: Path) -> None:
+    for seed in range(12):
+        text = (
+            Generated(seed)
+            .text()
+            .replace('name="stonith-enabled" value="false"', 'name="stonith-enabled" value="true"')
+        )
+        root = parsed(text)
+        for device in select(root, "//primitive[@id='st']"):
+            detach(device)
+        for history in select(root, "//lrm_resource[@id='st']"):
+            detach(history)
+        path = tmp_path / "cib.xml"
+        path.write_text(print_xml(root))
+        assert simulated(root) == real(path, tmp_path) == [], seed
 
 
 def test_an_action_waits_for_what_must_be_done_before() -> None:
