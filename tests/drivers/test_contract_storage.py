@@ -11,7 +11,7 @@ from hastore.drivers.block_lsblk import LsblkDriver
 from hastore.drivers.drbd_84 import Drbd84Driver
 from hastore.drivers.lvm_lvm2 import Lvm2Driver
 from hastore.model.drbd import DrbdHost, DrbdResource, DrbdVolume
-from hastore.model.lvm import LogicalVolume
+from hastore.model.lvm import LogicalVolume, LvmSettings
 from hastore.model.secrets import Secret
 from hastore.model.state import ClusterState, DrbdState, DrbdVolumeState
 from hastore.planning import steps_drbd as drbd
@@ -92,6 +92,7 @@ class TestLvm2(DriverContract):
             lab().hosts,
             "node1",
             steps=(
+                lvm.ConfigureLvm("node1", LvmSettings(filter=("a|^/dev/sd[a-z]$|", "r|.*|"), write_cache_state=False)),
                 lvm.CreatePv("node1", "/dev/sdb"),
                 lvm.CreateVg("node1", "vg1", ("/dev/sdb",)),
                 lvm.CreateLv("node1", "vg1", LogicalVolume("lun1", "20M")),
