@@ -13,7 +13,7 @@ from hastore.execution.report import ApplyReport, StepReport
 from hastore.execution.secrets import resolve_operations
 from hastore.execution.session import HostSession, observe_all, side_by_side
 from hastore.hosts.operations import Operation, Outcome
-from hastore.model.errors import ConnectError, OutcomeUnknown, StepFailed
+from hastore.model.errors import ApplyError, ConnectError, HastoreError, OutcomeUnknown, StepFailed
 from hastore.model.events import Event, EventKind
 from hastore.model.state import ClusterState
 from hastore.model.values import value
@@ -55,8 +55,8 @@ def apply_waves(
     """Do the waves' steps and return the report.
 
     Holds the advisory lock `hastore` on the `locked` hosts meanwhile. Raises StepFailed or OutcomeUnknown
-    at the first step that was refused or whose outcome nobody knows; what ran before stands, and planning
-    again from there comes to the same end.
+    at the first step that was refused or whose outcome nobody knows; what ran before stands but for what was put
+    for the plan's time alone, and planning again from there comes to the same end.
     """
     with ExitStack() as locks:
         for host in sorted(locked):
@@ -77,14 +77,33 @@ class _Application:
         self.redactor = Redactor()
 
     def run(self, waves: Iterable[Sequence[Step]]) -> ApplyReport:
-        for number, wave in enumerate(waves, start=1):
+        begun = list(waves)
+        for number, wave in enumerate(begun, start=1):
             self.tell("wave-started", f"wave {number}: {len(wave)} steps")
-            for step in wave:
-                if isinstance(step, Watch):
-                    self.wait(step)
-            self.change([step for step in wave if not isinstance(step, Watch)])
+            try:
+                self.do(wave)
+            except ApplyError as stopped:
+                self.take_back([step for later in begun[number:] for step in later if step.always], stopped)
+                raise
         self.tell("done", f"{sum(s.result == 'done' for s in self.steps)} steps done")
         return ApplyReport(tuple(self.steps), self.setting.clock.now - self.began, self.stall, None, self.state)
+
+    def do(self, wave: Sequence[Step]) -> None:
+        """Wait for what the wave waits for, and change what it changes."""
+        for step in wave:
+            if isinstance(step, Watch):
+                self.wait(step)
+        self.change([step for step in wave if not isinstance(step, Watch)])
+
+    def take_back(self, steps: Sequence[Step], stopped: ApplyError) -> None:
+        """Do the steps that are due whatever happened; where that fails too, note it at the error."""
+        if not steps:
+            return
+        self.state = self.setting.observe()
+        try:
+            self.change(steps)
+        except HastoreError as trouble:
+            stopped.add_note(f"and what was put for this plan alone may still be there: {trouble}")
 
     # -- changing -------------------------------------------------------------------------------------
 
@@ -177,24 +196,34 @@ class _Application:
         began = last = clock.now
         pause = 0.25
         moved = False
+        since: float | None = None
         self.tell("waiting", step.title, step)
-        while not step.ensures(self.state):
-            hopeless = step.hopeless(self.state)
-            if hopeless or clock.now - began > step.deadline:
-                why = hopeless or f"not within {step.deadline:g} s: {step.progress(self.state)[1]}"
-                self.finish(step, "refused", why)
-                msg = f"{step.title}: {why}"
-                raise StepFailed(msg)
-            fraction, line = step.progress(self.state)
-            self.tell("progress", line, step, fraction)
+        while True:
+            if step.ensures(self.state):
+                since = clock.now if since is None else since
+                if clock.now - since >= step.calm:
+                    break
+            else:
+                since, moved = None, True
+                self.hope(step, clock.now - began)
             clock.sleep(pause)
             pause = min(step.patience, pause * 1.5)
             self.state = self.setting.observe()
             if self.served and step.subsystem == "pacemaker" and not serves(self.state):
                 self.stall = (self.stall or 0.0) + clock.now - last
             last = clock.now
-            moved = True
         self.finish(step, "done" if moved else "already so", began=began)
+
+    def hope(self, step: Watch, waited: float) -> None:
+        """Tell how far a wait is; raise StepFailed where it is in vain or has lasted too long."""
+        hopeless = step.hopeless(self.state)
+        if hopeless or waited > step.deadline:
+            why = hopeless or f"not within {step.deadline:g} s: {step.progress(self.state)[1]}"
+            self.finish(step, "refused", why)
+            msg = f"{step.title}: {why}"
+            raise StepFailed(msg)
+        fraction, line = step.progress(self.state)
+        self.tell("progress", line, step, fraction)
 
     # -- telling --------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from hastore.planning.compose import compose
 from hastore.planning.evolve import client_on, drbd_on, lvm_on, scst_on, target_on, vg_on
 from hastore.planning.steps import Step
 from hastore.planning.steps_client import DiscoverTarget, Login, with_port
-from hastore.planning.steps_cluster import AwaitCluster, PatchCib, edits_between
+from hastore.planning.steps_cluster import AwaitCluster, PatchCib, bindings, edits_between
 from hastore.planning.steps_drbd import (
     AdjustDrbd,
     AwaitConnection,
@@ -324,7 +324,7 @@ def _cluster_steps(stack: StorageStack, state: ClusterState) -> Iterator[Step]:
     if not host or not isinstance(pacemaker, PacemakerState):
         return
     desired = owned_cib(compose(stack))
-    edits = edits_between(desired, pacemaker.cib, owned_ids(pacemaker.cib))
+    edits = edits_between(desired, pacemaker.cib, owned_ids(pacemaker.cib) | bindings(pacemaker.cib))
     if edits:
         yield PatchCib(host, edits=edits, why=f"give Pacemaker its configuration in one patch: {len(edits)} edits")
     yield AwaitCluster(host, stack=stack)

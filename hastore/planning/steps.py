@@ -24,6 +24,8 @@ class Step(Protocol):
     """False where no look from outside tells whether it was done: such a step is never passed over."""
     fresh: ClassVar[bool]
     """True where it decides by what was observed just before: it never shares a batch with what it follows."""
+    always: ClassVar[bool]
+    """True where it takes back what was put for the plan's time alone: it is done even after a step that failed."""
 
     @property
     def layer(self) -> int:
@@ -72,6 +74,9 @@ class Step(Protocol):
 class Watch(Step, Protocol):
     """A step that waits: execution observes until `ensures` holds."""
 
+    calm: ClassVar[float]
+    """Seconds for which it must hold before it is believed."""
+
     @property
     def deadline(self) -> float:
         """Seconds until waiting is given up."""
@@ -98,6 +103,8 @@ class HostStep:
     subsystem: ClassVar[Subsystem]
     observable: ClassVar[bool] = True
     fresh: ClassVar[bool] = False
+    always: ClassVar[bool] = False
+    calm: ClassVar[float] = 0.0
     verb: ClassVar[str]
     host: str
 

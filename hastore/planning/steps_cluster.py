@@ -15,6 +15,8 @@ from hastore.planning.steps import HostStep, Layer, Subsystem
 
 MILLION = 1_000_000
 """Pacemaker's INFINITY as a number."""
+MOVE_PREFIX = "hastore-move-"
+"""Ids of the constraints that hastore puts while it moves, and takes away again."""
 
 
 @value
@@ -91,15 +93,38 @@ class PatchCib(_ClusterStep):
 
 
 @value
+class Unbind(PatchCib):
+    """Take away the constraints that bound something to a node while it moved, also where the move failed.
+
+    One that stays is no help: it lets the group jump to its node as soon as somebody cleans the failure up.
+    """
+
+    verb: ClassVar[str] = "unbind"
+    always: ClassVar[bool] = True
+
+
+def bindings(cib: Cib) -> frozenset[str]:
+    """Return the ids of the constraints that a move of hastore's put, this one's or one's that was stopped."""
+    return frozenset(c.id for c in cib.constraints if c.id.startswith(MOVE_PREFIX))
+
+
+@value
 class AwaitCluster(_ClusterStep):
-    """Wait until every resource is where the configuration wants it, and storage shows it."""
+    """Wait until every resource is where the configuration wants it, and storage shows it.
+
+    The cluster begins a moment after its configuration changed, and shows nothing pending until then: all must hold
+    for a while.
+    """
 
     base_layer: ClassVar[int] = Layer.CLUSTER
     verb: ClassVar[str] = "await"
     fresh: ClassVar[bool] = True
+    calm: ClassVar[float] = 2.0
     stack: StorageStack = field(factory=StorageStack, repr=False)
     prefer: Params = field(default=NO_PARAMS, converter=as_params)
     """Group or clone -> the node it must be on in the end; empty for wherever the cluster puts it."""
+    staying: bool = False
+    """True where all is in its place when the waiting begins: what then leaves it does not come back."""
     deadline: float = 600.0
     patience: float = 1.0
 
@@ -145,7 +170,15 @@ class AwaitCluster(_ClusterStep):
         if blocked:
             said = "; ".join(map(_show_failure, pacemaker.failures))
             return f"{blocked[0].id} is blocked on {blocked[0].node} ({said or 'a stop failed and nothing fences'})"
-        wanted = {(place.resource, place.node) for place in self.missing(state)}
+        missing = self.missing(state)
+        left = [(p, n) for p in missing for n in pacemaker.where(p.resource, _seen_role(p.role)) if n != p.node]
+        if self.staying and left and pacemaker.idle:
+            place, node = left[0]
+            return (
+                f"{place.resource} went from {place.node} to {node} as soon as nothing bound it: its scores are higher "
+                f"there (crm_simulate -sL shows them); a resource-stickiness above their difference keeps it"
+            )
+        wanted = {(place.resource, place.node) for place in missing}
         fatal = [f for f in pacemaker.failures if (f.resource, f.node) in wanted and _fatal(f)]
         if fatal and pacemaker.idle:
             cleanup = f"mend it, then crm_resource --cleanup --resource {fatal[0].resource}"

@@ -11,16 +11,16 @@ from hastore.model.stack import StorageStack
 from hastore.model.state import ClusterState, PacemakerState
 from hastore.planning.evolve import drbd_on
 from hastore.planning.planner import Schedule, arrange
-from hastore.planning.steps_cluster import AwaitCluster, PatchCib
+from hastore.planning.steps_cluster import MOVE_PREFIX, AwaitCluster, PatchCib, Unbind, bindings
 
-MOVE_PREFIX = "hastore-move-"
-"""Ids of the constraints that hastore puts while it moves, and takes away again."""
+UNBINDING = "take the binding away again"
 
 
 def switchover(stack: StorageStack, state: ClusterState, to: str, units: tuple[str, ...] = ()) -> Schedule:
     """Return the schedule that moves groups (all on DRBD, or those named) to a node; empty where they are there.
 
-    Binds them to the node by a constraint, waits, removes it, and waits again to see that they stay.
+    Binds them to the node by a constraint, waits, removes it, and waits again to see that they stay. What a move
+    that was stopped left bound is set free, too.
     """
     pacemaker = state.pacemaker()
     if not isinstance(pacemaker, PacemakerState):
@@ -28,18 +28,21 @@ def switchover(stack: StorageStack, state: ClusterState, to: str, units: tuple[s
             findings=(_finding("pacemaker-unknown", "Pacemaker can't be read", "look at cluster.explain()"),)
         )
     moving = tuple(unit for unit in units or movable(pacemaker) if not _is_at(pacemaker, unit, to))
-    if not moving:
-        return Schedule()
-    findings = by_weight([*not_ready(stack, state, to, moving)])
     host = next(h.name for h in state.hosts.values() if isinstance(h.pacemaker, PacemakerState))
+    bound = {f"{MOVE_PREFIX}{unit}" for unit in moving}
+    left = bindings(pacemaker.cib) - bound
+    free = tuple(Remove(id) for id in sorted(bound | left))
+    if not moving:
+        waiting = AwaitCluster(host, stack=stack, prefer=dict.fromkeys(units or movable(pacemaker), to), staying=True)
+        return arrange((Unbind(host, edits=free, why=UNBINDING), waiting), state) if left else Schedule()
+    findings = by_weight([*not_ready(stack, state, to, moving)])
     prefer = dict.fromkeys(moving, to)
     bind = tuple(Put(Location(f"{MOVE_PREFIX}{unit}", unit, to, INFINITY)) for unit in moving)
-    free = tuple(Remove(f"{MOVE_PREFIX}{unit}") for unit in moving)
     steps = (
         PatchCib(host, 0, edits=bind, why=f"bind {', '.join(moving)} to {to} for the move"),
         AwaitCluster(host, 0, stack=stack, prefer=prefer),
-        PatchCib(host, 1, edits=free, why="take the binding away again"),
-        AwaitCluster(host, 1, stack=stack, prefer=prefer),
+        Unbind(host, 1, edits=free, why=UNBINDING),
+        AwaitCluster(host, 1, stack=stack, prefer=prefer, staying=True),
     )
     schedule = arrange(steps, state)
     return Schedule(schedule.waves, by_weight([*findings, *schedule.findings]), schedule.predicted)

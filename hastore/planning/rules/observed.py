@@ -11,6 +11,7 @@ from hastore.model.state import ClusterState, DrbdState, HostState, LvmState, Pa
 from hastore.planning.rules.base import Sighting, observed_rule
 from hastore.planning.rules.lvm import activation
 from hastore.planning.rules.reading import fencing_works, group_name_of, is_true, of_type
+from hastore.planning.steps_cluster import MOVE_PREFIX
 
 
 def pacemaker_of(state: ClusterState) -> PacemakerState | None:
@@ -52,12 +53,12 @@ def fence_constraint_left(_stack: StorageStack, state: ClusterState) -> Iterator
     trap="practice 12",
     summary="A move or ban of earlier is still in force and decides where things may run",
     source="crm_resource(8): --move leaves cli-prefer, --ban leaves cli-ban constraints (recorded)",
-    mend="Clear it: crm_resource --clear --resource ID",
+    mend="Clear it: crm_resource --clear --resource ID; hastore's own (hastore-move-...) the next plan takes away",
 )
 def move_constraint_left(_stack: StorageStack, state: ClusterState) -> Iterator[Sighting]:
-    """Find what crm_resource left."""
+    """Find what crm_resource left, and a move of hastore's that was stopped."""
     for location in running_locations(state):
-        if location.id.startswith(("cli-prefer", "cli-ban")):
+        if location.id.startswith(("cli-prefer", "cli-ban", MOVE_PREFIX)):
             yield Sighting((f"constraint:{location.id}", f"resource:{location.resource}"), location.id)
 
 
