@@ -205,9 +205,11 @@ class Cib:
         source, target = diff.find("version/source"), diff.find("version/target")
         if source is None or target is None:
             return
-        if version_of(source) > self.version:
+        # what the source leaves out is taken as it is (seen with a live Pacemaker: tests/cluster/test_patch_guard)
+        given = tuple(int(source.get(name, mine)) for name, mine in zip(VERSION, map(str, self.version), strict=True))
+        if given > self.version:
             raise CibRefusal(RESYNC)
-        if version_of(source) < self.version or version_of(target) <= version_of(source):
+        if given < self.version or version_of(target) <= given:
             raise CibRefusal(OLD)
 
     def _home(self, section: str) -> Element | None:

@@ -240,12 +240,9 @@ def test_a_patchset_raises_the_epoch_and_says_only_what_changed() -> None:
     live = cib_xml.render(CIB).replace('epoch="0"', 'epoch="7"', 1).replace('num_updates="0"', 'num_updates="5"')
     version = cib_xml.parse(live).version
     diff = etree.fromstring(patchset(live, edit(live, [SetResourceDefault("resource-stickiness", "100")])))
-    assert attributes(_only(diff, "version/source")) == dict(
-        zip(("admin_epoch", "epoch", "num_updates"), map(str, version), strict=True)
-    )
+    assert attributes(_only(diff, "version/source")) == {"admin_epoch": str(version[0]), "epoch": str(version[1])}
     assert _only(diff, "version/target").get("epoch") == str(version[1] + 1)
     assert [(c.get("operation"), c.get("path")) for c in diff.findall("change")] == [
-        ("modify", "/cib"),
         ("create", "/cib/configuration"),
     ]
     assert canonical_cib(live) == canonical_cib(cib_xml.render(CIB))
