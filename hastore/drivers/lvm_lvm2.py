@@ -118,7 +118,7 @@ class Lvm2Driver:
     def judge(self, step: Step, outcomes: tuple[Outcome, ...], /) -> Verdict:
         """Judge by exit codes; activation that activates nothing is a refusal, though it exits with 0."""
         if isinstance(step, ConfigureLvm) and outcomes and outcomes[0].status is Status.FAILED:
-            return Verdict("refused", f"{_SETTINGS.path} is not as it was read: somebody else wrote it; plan again")
+            return Verdict("stale", f"{_SETTINGS.path} is not as it was read: somebody else wrote it")
         verdict = judge_by_outcomes(outcomes)
         if verdict.result == "done" and isinstance(step, ActivateVg) and step.active and _nothing_active(outcomes):
             return Verdict(

@@ -209,9 +209,11 @@ class Portblock(Agent):
 
 
 class LvmAgent(Agent):
-    """`ocf:heartbeat:LVM` and `LVM-activate`: a volume group is activated and deactivated."""
+    """`ocf:heartbeat:LVM`: a volume group is activated and deactivated; `LVM-activate` builds on it."""
 
     attempts: int = 0
+    volume: str = ""
+    """The one volume that is meant; empty for all of the group."""
 
     @property
     def group(self) -> str:
@@ -235,24 +237,27 @@ class LvmAgent(Agent):
         """Deactivate the group (recorded: 1.3 to 2.2 s; 7 s until it gives up on a volume in use)."""
         return [Stage(1.5, self._deactivate)]
 
+    def _active(self) -> bool:
+        return self.lvm.active(self.group, self.volume)
+
     def _look(self) -> int:
-        return OK if self.lvm.active(self.group) else NOT_RUNNING
+        return OK if self._active() else NOT_RUNNING
 
     def _activate(self) -> int | None:
         try:
             self.lvm.activate(self.group)
         except LvmRefusal as refusal:
             return self.fail(f"{self.group}: failed to activate. {refusal}")
-        return None if self.lvm.active(self.group) else self.fail(f"{self.group}: failed to activate.")
+        return None if self._active() else self.fail(f"{self.group}: failed to activate.")
 
     def _deactivate(self) -> int | None:
-        if not self.lvm.active(self.group):
+        if not self._active():
             return None
         try:
-            self.lvm.deactivate(self.group)
+            self.lvm.deactivate(self.group, self.volume)
         except LvmRefusal as refusal:
             self.log(str(refusal).strip())
-        if not self.lvm.active(self.group):
+        if not self._active():
             return None
         self.attempts += 1
         return AGAIN if self.attempts < 4 else self.fail(f"{self.group}: failed to deactivate.")
@@ -265,7 +270,6 @@ PLAIN: dict[str, type[Agent]] = {
     "ocf:heartbeat:IPaddr2": IPaddr2,
     "ocf:heartbeat:portblock": Portblock,
     "ocf:heartbeat:LVM": LvmAgent,
-    "ocf:heartbeat:LVM-activate": LvmAgent,
 }
 
 
@@ -286,6 +290,10 @@ def _storage_agents(agent: str) -> dict[str, type[Agent]]:
         from hastore.sim.agents_drbd import DrbdAgent  # noqa: PLC0415 -- it builds on this room
 
         return {agent: DrbdAgent}
+    if agent == "ocf:heartbeat:LVM-activate":
+        from hastore.sim.agents_lvm import LvmActivate  # noqa: PLC0415 -- the same
+
+        return {agent: LvmActivate}
     if agent.startswith("ocf:scst:"):
         from hastore.sim.agents_scst import LunAgent, TargetAgent  # noqa: PLC0415 -- the same
 

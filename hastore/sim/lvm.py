@@ -11,11 +11,11 @@ from math import ceil
 
 from hastore.sim.block import EXTENT, Block, BlockDevice, Content, Disk, Label
 from hastore.sim.filesystem import refuse
+from hastore.sim.lvm_config import PATH, STOCK, LvmConfig, Rule, lets_through
 from hastore.sim.world import Node
 
 DATA_START = 2**20
 """Bytes before the first extent of a physical volume (documented: lvm.conf default_data_alignment)."""
-DEFAULT_CONFIG = "/etc/lvm/lvm.conf"
 
 
 class LvmRefusal(Exception):
@@ -71,6 +71,7 @@ class Group:
     volumes: tuple[Volume, ...] = ()
     system_id: str = ""
     tags: tuple[str, ...] = ()
+    autoactivation: bool = True
 
     def volume(self, name: str) -> Volume | None:
         """Return a volume by name."""
@@ -156,6 +157,11 @@ class LvDevice:
         raise refuse(errno.ENOSPC, self.path)
 
 
+def _accepted(rules: list[Rule], names: list[str]) -> bool:
+    verdicts = [next((accept for accept, pattern in rules if pattern.search(name)), None) for name in names]
+    return True in verdicts or False not in verdicts
+
+
 def mapper_path(group: str, volume: str) -> str:
     """Return the path below /dev/mapper: dashes in names are doubled."""
     return f"/dev/mapper/{group.replace('-', '--')}-{volume.replace('-', '--')}"
@@ -166,7 +172,10 @@ class Lvm:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.config = LvmConfig(node)
         self._uuids = 0
+        if PATH not in node.files.files:
+            node.files.add(PATH, STOCK)
 
     @property
     def block(self) -> Block:
@@ -175,27 +184,10 @@ class Lvm:
 
     # What LVM sees
 
-    def filter(self) -> list[tuple[bool, re.Pattern[str]]]:
-        """Return `devices/filter` of lvm.conf: accept or reject, and the regex, matched anywhere in the path.
-
-        `global_filter` is read where there is no `filter`, which is enough for one command's view.
-        """
-        text = self.node.files.files.get(DEFAULT_CONFIG, b"").decode()
-        lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-        found = re.search(
-            r"(?<!\w)(?:global_)?filter\s*=\s*(\[(?:\"(?:[^\"\\]|\\.)*\"|[^\]\"])*\]|\"[^\"]*\")", lines, re.DOTALL
-        )
-        rules = re.findall(r'"((?:[^"\\]|\\.)*)"', found[1]) if found else []
-        return [(rule[0] == "a", re.compile(rule[2 : rule.rindex(rule[1])])) for rule in rules]
-
     def accepts(self, path: str) -> bool:
-        """Tell whether the filter lets a device through: the first pattern that matches any of its names decides."""
+        """Tell whether the filters let a device through: in each the first pattern that matches any of its names decides."""
         names = [path, *(alias for alias, real in self.block.aliases.items() if real == path)]
-        rules = self.filter()
-        verdicts = [next((accept for accept, pattern in rules if pattern.search(name)), None) for name in names]
-        if any(verdict is True for verdict in verdicts):
-            return True
-        return not any(verdict is False for verdict in verdicts)
+        return all(_accepted(rules, names) for rules in self.config.filters())
 
     def labels(self) -> dict[str, Label]:
         """Return device path -> label of every physical volume that can be seen and read.
@@ -220,7 +212,15 @@ class Lvm:
         return found
 
     def groups(self) -> dict[str, Group]:
-        """Return the groups that can be seen, by name; the newest metadata counts."""
+        """Return the groups that can be used here, by name: a group with another host's system ID is not (lvmsystemid(7))."""
+        return {name: group for name, group in self.all_groups().items() if self.owns(group)}
+
+    def owns(self, group: Group) -> bool:
+        """Tell whether this host may use a group: it has no system ID, or this host's."""
+        return not group.system_id or group.system_id == self.config.system_id
+
+    def all_groups(self) -> dict[str, Group]:
+        """Return the groups on devices that can be read, those of other hosts too; the newest metadata counts."""
         found: dict[str, Group] = {}
         for label in self.labels().values():
             group = label.group
@@ -229,20 +229,28 @@ class Lvm:
         return found
 
     def group(self, name: str) -> Group:
-        """Return a group; LvmRefusal where it can't be seen."""
-        found = self.groups().get(name)
+        """Return a group; LvmRefusal where it can't be seen, or belongs to another host."""
+        found = self.all_groups().get(name)
         if found is None:
             msg = f'Volume group "{name}" not found'
             raise LvmRefusal(msg)
+        if not self.owns(found):
+            raise LvmRefusal(self.foreign(found))
         return found
+
+    def foreign(self, group: Group) -> str:
+        """Return what LVM says of a group that belongs to another host (run)."""
+        own = self.config.system_id
+        here = f"local system ID {own}" if own else "unknown local system ID"
+        return f"Cannot access VG {group.name} with system ID {group.system_id} with {here}."
 
     def visible(self, name: str) -> bool:
         """Tell whether a group can be seen here."""
         return name in self.groups()
 
-    def active(self, name: str) -> bool:
-        """Tell whether any volume of a group is active here."""
-        return any(device.group == name for device in self.active_volumes())
+    def active(self, name: str, only: str = "") -> bool:
+        """Tell whether any volume of a group, or one of them, is active here."""
+        return any(device.group == name and only in {"", device.volume.name} for device in self.active_volumes())
 
     def active_volumes(self) -> Iterator[LvDevice]:
         """Yield the active volumes."""
@@ -283,16 +291,22 @@ class Lvm:
             self.node.world.violate("device-not-blank", f"pvcreate on {self.node.name}:{path}, which was not blank")
         device.write(0, Label("LVM2_member", self._uuid(f"pv{path}"), "raid"))
 
-    def create_group(self, name: str, paths: list[str], extent_size: int = 4 * 2**20) -> Group:
-        """Make a volume group (`vgcreate`), and physical volumes of devices that are none yet."""
-        if name in self.groups():
+    def create_group(
+        self, name: str, paths: list[str], extent_size: int = 4 * 2**20, system_id: str | None = None
+    ) -> Group:
+        """Make a volume group (`vgcreate`), and physical volumes of devices that are none yet.
+
+        Without a system ID given it gets the host's, where the host has one (lvmsystemid(7); run).
+        """
+        if name in self.all_groups():
             msg = f"A volume group called {name} already exists."
             raise LvmRefusal(msg)
         labels = self.labels()
         for path in paths:
             if self._real(path) not in labels:
                 self.create_physical(path)
-        group = Group(name, self._uuid(f"vg{name}"), 0, extent_size, ())
+        owner = self.config.system_id if system_id is None else system_id
+        group = Group(name, self._uuid(f"vg{name}"), 0, extent_size, (), system_id=owner)
         return self.extend_group(group, paths)
 
     def extend_group(self, group: Group, paths: list[str]) -> Group:
@@ -397,29 +411,40 @@ class Lvm:
         """Set a group's system id or tags."""
         group = self.group(name)
         if system_id is not None:
+            if system_id == group.system_id:
+                msg = f'Volume Group system ID is already "{system_id}".'
+                raise LvmRefusal(msg)
             group = replace(group, system_id=system_id)
         if tags is not None:
             group = replace(group, tags=tags)
         self._commit(group)
 
-    def activate(self, name: str) -> int:
-        """Activate a group's volumes (`vgchange -ay`); return how many are active then.
+    def take_over(self, name: str) -> None:
+        """Make a group this host's, whosever it was, and nobody's to activate at boot, as LVM-activate does."""
+        group = self.all_groups()[name]
+        taken = replace(group, system_id=self.config.system_id, autoactivation=False)
+        if taken != group:
+            self._commit(taken)
+
+    def activate(self, name: str, only: str = "") -> int:
+        """Activate a group's volumes, or one (`vgchange -ay`, `lvchange -ay`); return how many are active then.
 
         What `volume_list` does not let through stays as it is, without a word (documented: lvm.conf(5)).
         """
         group = self.group(name)
-        if group.system_id and group.system_id != self.node.name:
-            msg = f"Cannot access VG {name} with system ID {group.system_id} with local system ID {self.node.name}."
-            raise LvmRefusal(msg)
         for volume in group.volumes:
-            inactive = mapper_path(name, volume.name) not in self.block.devices
-            if inactive and self.passes_volume_list(group, volume.name):
+            wanted = only in {"", volume.name} and mapper_path(name, volume.name) not in self.block.devices
+            if wanted and self.passes_volume_list(group, volume.name):
                 self._activate(LvDevice(self, name, volume, group.extent_size, self._places(group)))
         return sum(device.group == name for device in self.active_volumes())
 
-    def deactivate(self, name: str) -> int:
-        """Deactivate a group's volumes (`vgchange -an`); return how many are active then. LvmRefusal where one is in use."""
-        held = [device for device in self.active_volumes() if device.group == name]
+    def deactivate(self, name: str, only: str = "") -> int:
+        """Deactivate a group's volumes, or one (`vgchange -an`, `lvchange -an`); return how many are active then.
+
+        LvmRefusal where one is in use.
+        """
+        ours = [device for device in self.active_volumes() if device.group == name]
+        held = [device for device in ours if only in {"", device.volume.name}]
         busy = [device for device in held if self.block.holders_of(device.path)]
         for device in held:
             if device not in busy:
@@ -434,7 +459,7 @@ class Lvm:
             count = f'Can\'t deactivate volume group "{name}" with {len(busy)} open logical volume(s)'
             msg += f"\n  {count}"
             raise LvmRefusal(msg)
-        return 0
+        return len(ours) - len(held)
 
     # Life and death
 
@@ -445,30 +470,26 @@ class Lvm:
         """Active volumes go with the block layer."""
 
     def boot(self) -> None:
-        """Activate what `volume_list` lets through, as the boot scripts do.
+        """Activate what the lists let through, as the boot scripts do (`vgchange -aay`).
 
-        Documented: lvm.conf(5); without a list everything that is seen is activated.
+        Documented (lvm.conf(5), vgchange(8)): of the groups that are this host's or nobody's, and whose autoactivation
+        is on, what both `auto_activation_volume_list` and `volume_list` let through; no list lets everything through.
         """
+        automatic = self.config.listed("auto_activation_volume_list")
         for name, group in self.groups().items():
-            if not group.system_id:
+            wanted = [v.name for v in group.volumes if lets_through(automatic, name, v.name, group.tags)]
+            for volume in wanted if group.autoactivation else ():
                 try:
-                    self.activate(name)
+                    self.activate(name, volume)
                 except LvmRefusal as refusal:
                     self.node.world.log(self.node.name, f"{name} was not activated at boot: {refusal.text}")
+                    break
         there = self.block.devices
         self.block.mounts |= {path: place for path, place in self.block.mounts_at_boot.items() if path in there}
 
     def passes_volume_list(self, group: Group, volume: str) -> bool:
-        """Tell whether `volume_list` lets a volume be activated here: by group, group/volume or @tag."""
-        allowed = self.volume_list()
-        names = {group.name, f"{group.name}/{volume}", *(f"@{tag}" for tag in group.tags)}
-        return allowed is None or bool(names & set(allowed))
-
-    def volume_list(self) -> list[str] | None:
-        """Return `activation/volume_list` of lvm.conf; None where there is none."""
-        text = self.node.files.files.get(DEFAULT_CONFIG, b"").decode()
-        found = re.search(r"^\s*volume_list\s*=\s*\[([^\]]*)\]", text, re.MULTILINE)
-        return re.findall(r'"([^"]*)"', found[1]) if found else None
+        """Tell whether `volume_list` lets a volume be activated here."""
+        return lets_through(self.config.listed("volume_list"), group.name, volume, group.tags)
 
     # Inside
 

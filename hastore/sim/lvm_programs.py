@@ -24,6 +24,7 @@ _VALUED = {
 _BARE = {
     "-y": "yes", "--yes": "yes", "-ff": "force", "-f": "force", "--force": "force", "--nosuffix": "nosuffix",
     "--readonly": "readonly", "-q": "quiet", "--quiet": "quiet", "--noheadings": "noheadings", "--all": "all",
+    "--foreign": "foreign",
 }  # fmt: skip
 _GLUED = {"-ay": "y", "-an": "n", "-aay": "ay", "-aey": "ey", "-Wy": "y", "-Wn": "n", "-Zy": "y", "-Zn": "n"}
 _REPORTS = {"pvs": "pv", "vgs": "vg", "lvs": "lv"}
@@ -77,9 +78,11 @@ def install(node: Node) -> None:
 
 
 def lvm(call: Call) -> Reply:
-    """`lvm version`, `lvm COMMAND ...`."""
+    """`lvm version`, `lvm systemid`, `lvm COMMAND ...`."""
     if call.argv[1:] in {("version",), ("--version",)}:
         return reply(out=VERSION)
+    if call.argv[1:] == ("systemid",):
+        return reply(out=f"  system ID: {call.node.subsystem(Lvm).config.system_id}\n")
     if len(call.argv) > 1 and (call.argv[1] in COMMANDS or call.argv[1] in _REPORTS):
         return run(Call(call.node, call.argv[1:], call.stdin, call.env, call.deadline))
     return call.give_up()
@@ -126,11 +129,12 @@ def _vgcreate(tool: Lvm, arguments: _Arguments) -> str:
     size = parse_size(arguments.options.get("extent_size", "4M").upper())
     before = tool.labels()
     fresh = [path for path in paths if tool.block.aliases.get(path, path) not in before]
-    tool.create_group(name, paths, size)
-    if "systemid" in arguments.options or "addtag" in arguments.options:
-        _change(tool, name, arguments)
+    group = tool.create_group(name, paths, size, arguments.options.get("systemid"))
+    if "addtag" in arguments.options:
+        _change(tool, name, _Arguments(arguments.call, {"addtag": arguments.options["addtag"]}))
     made = "".join(f'  Physical volume "{path}" successfully created.\n' for path in fresh)
-    return made + f'  Volume group "{name}" successfully created\n'
+    owner = f" with system ID {group.system_id}" if group.system_id else ""
+    return made + f'  Volume group "{name}" successfully created{owner}\n'
 
 
 def _vgextend(tool: Lvm, arguments: _Arguments) -> str:
@@ -163,12 +167,35 @@ def _deactivate(tool: Lvm, name: str) -> int:
 
 
 def _change(tool: Lvm, name: str, arguments: _Arguments) -> None:
+    if "config" in arguments.options:
+        arguments.call.give_up(f"--config {arguments.options['config']}")
     tags = set(tool.group(name).tags)
+    _confirm(tool, name, arguments)
     if "addtag" in arguments.options:
         tags.add(arguments.options["addtag"].removeprefix("@"))
     if "deltag" in arguments.options:
         tags.discard(arguments.options["deltag"].removeprefix("@"))
     tool.change_group(name, system_id=arguments.options.get("systemid"), tags=tuple(sorted(tags)))
+
+
+def _confirm(tool: Lvm, name: str, arguments: _Arguments) -> None:
+    """Refuse a system ID that would lock this host out, or let all in: without -y LVM asks, and nobody answers (run)."""
+    wanted, own = arguments.options.get("systemid"), tool.config.system_id
+    if wanted in {None, own or None} or "yes" in arguments.options:
+        return
+    if not wanted:
+        msg = (
+            "WARNING: Empty system ID supplied.\n  WARNING: Removing the system ID allows unsafe access from other hosts.\n"
+            f"Remove system ID {tool.group(name).system_id} from volume group {name}? [y/n]: [n]\n"
+            f"  System ID of volume group {name} not changed."
+        )
+        raise LvmRefusal(msg)
+    msg = (
+        f"WARNING: Requested system ID {wanted} does not match local system ID {own}.\n"
+        f"  WARNING: Volume group {name} might become inaccessible from this machine.\n"
+        f"Set foreign system ID {wanted} on volume group {name}? [y/n]: [n]\n  Volume group {name} system ID not changed."
+    )
+    raise LvmRefusal(msg)
 
 
 def _lvcreate(tool: Lvm, arguments: _Arguments) -> str:

@@ -29,7 +29,10 @@ def report(call: Call, tool: Lvm, kind: str, options: dict[str, str], names: lis
     ):
         call.give_up("sizes are shown with --units b only")
     suffix = "" if "nosuffix" in options else "B"
-    rows, missing = _ROWS[kind](tool, names, suffix)
+    groups = tool.all_groups() if "foreign" in options else tool.groups()
+    rows, missing = _ROWS[kind](tool, groups, names, suffix)
+    # run: a host without a system ID complains of others' groups unasked, and twice where one is named
+    unasked = [] if tool.config.system_id or "foreign" in options else _foreign(tool, names)
     lines = []
     for row in rows:
         unknown = [name for name in fields if name not in row]
@@ -40,23 +43,33 @@ def report(call: Call, tool: Lvm, kind: str, options: dict[str, str], names: lis
         f"                  {line}{',' if place + 1 < len(lines) else ''}\n" for place, line in enumerate(lines)
     )
     out = f'  {{\n      "report": [\n          {{\n              "{kind}": [\n{body}              ]\n          }}\n      ]\n  }}\n'
-    return reply(5 if missing else 0, out, "".join(f"  {text}\n" for text in missing))
+    return reply(5 if missing else 0, out, "".join(f"  {text}\n" for text in (*unasked, *missing)))
 
 
 Row = dict[str, str]
 
 
-def _physicals(tool: Lvm, names: list[str], suffix: str) -> tuple[list[Row], list[str]]:
+def _foreign(tool: Lvm, names: list[str]) -> list[str]:
+    heads = {name.removeprefix("/dev/").partition("/")[0] for name in names}
+    others = [group for group in tool.all_groups().values() if not tool.owns(group)]
+    return [tool.foreign(group) for group in others if not names or group.name in heads]
+
+
+def _physicals(tool: Lvm, groups: dict[str, Group], names: list[str], suffix: str) -> tuple[list[Row], list[str]]:
     labels = tool.labels()
-    groups = tool.groups()
-    rows = []
-    for path, label in labels.items():
-        if names and path not in {tool.block.aliases.get(name, name) for name in names}:
-            continue
-        rows.append(_physical(tool, path, label, groups, suffix))
+    hidden = {
+        path: f"Cannot use PV {path} in foreign VG {label.group.name}."
+        for path, label in labels.items()
+        if isinstance(label.group, Group) and label.group.name not in groups
+    }
     wanted = {tool.block.aliases.get(name, name): name for name in names}
+    rows = [
+        _physical(tool, path, label, groups, suffix)
+        for path, label in labels.items()
+        if path not in hidden and (not names or path in wanted)
+    ]
     missing = [f'Failed to find physical volume "{name}".' for real, name in wanted.items() if real not in labels]
-    return rows, missing
+    return rows, [*missing, *(why for path, why in hidden.items() if path in wanted)]
 
 
 def _physical(tool: Lvm, path: str, label: Label, groups: dict[str, Group], suffix: str) -> Row:
@@ -84,10 +97,9 @@ def _physical(tool: Lvm, path: str, label: Label, groups: dict[str, Group], suff
     }
 
 
-def _groups(tool: Lvm, names: list[str], suffix: str) -> tuple[list[Row], list[str]]:
-    groups = tool.groups()
+def _groups(tool: Lvm, groups: dict[str, Group], names: list[str], suffix: str) -> tuple[list[Row], list[str]]:
     rows = [_group(group, suffix) for name, group in sorted(groups.items()) if not names or name in names]
-    return rows, _not_found(groups, names)
+    return rows, _not_found(tool, groups, names)
 
 
 def _group(group: Group, suffix: str) -> Row:
@@ -102,8 +114,7 @@ def _group(group: Group, suffix: str) -> Row:
     }  # fmt: skip
 
 
-def _volumes(tool: Lvm, names: list[str], suffix: str) -> tuple[list[Row], list[str]]:
-    groups = tool.groups()
+def _volumes(tool: Lvm, groups: dict[str, Group], names: list[str], suffix: str) -> tuple[list[Row], list[str]]:
     heads = {name.removeprefix("/dev/").partition("/")[0] for name in names}
     exact = {name.removeprefix("/dev/") for name in names if "/" in name.removeprefix("/dev/")}
     places = {label.uuid: path for path, label in tool.labels().items()}
@@ -115,7 +126,7 @@ def _volumes(tool: Lvm, names: list[str], suffix: str) -> tuple[list[Row], list[
     ]
     known = {f"{group.name}/{volume.name}" for group in groups.values() for volume in group.volumes}
     lost = [f'Failed to find logical volume "{name}"' for name in sorted(exact) if name not in known]
-    return rows, [*_not_found(groups, sorted(heads)), *lost]
+    return rows, [*_not_found(tool, groups, sorted(heads)), *lost]
 
 
 def _volume(tool: Lvm, group: Group, volume: Volume, places: dict[str, str], suffix: str) -> Row:
@@ -133,13 +144,18 @@ def _volume(tool: Lvm, group: Group, volume: Volume, places: dict[str, str], suf
     }  # fmt: skip
 
 
-def _not_found(groups: dict[str, Group], names: list[str]) -> list[str]:
+def _not_found(tool: Lvm, groups: dict[str, Group], names: list[str]) -> list[str]:
+    others = tool.all_groups()
     return [
-        f'Volume group "{name}" not found\n  Cannot process volume group {name}' for name in names if name not in groups
+        tool.foreign(others[name])
+        if name in others
+        else f'Volume group "{name}" not found\n  Cannot process volume group {name}'
+        for name in names
+        if name not in groups
     ]
 
 
-_ROWS: dict[str, Callable[[Lvm, list[str], str], tuple[list[Row], list[str]]]] = {
+_ROWS: dict[str, Callable[[Lvm, dict[str, Group], list[str], str], tuple[list[Row], list[str]]]] = {
     "pv": _physicals,
     "vg": _groups,
     "lv": _volumes,
