@@ -13,15 +13,15 @@ from hastore.execution.report import ApplyReport, StepReport
 from hastore.execution.secrets import resolve_operations
 from hastore.execution.session import HostSession, observe_all, side_by_side
 from hastore.hosts.operations import Operation, Outcome
-from hastore.model.errors import ApplyError, ConnectError, HastoreError, OutcomeUnknown, StepFailed
+from hastore.model.errors import ApplyError, ConnectError, HastoreError, OutcomeUnknown, StalePlan, StepFailed
 from hastore.model.events import Event, EventKind
 from hastore.model.state import ClusterState
 from hastore.model.values import value
 from hastore.planning.serving import serves
-from hastore.planning.steps import Step, Watch
+from hastore.planning.steps import Guarded, Step, Watch
 
 STALE_TRIES = 5
-"""How often a patch is made anew when the cluster moved under it: status changes count as moves, too."""
+"""How often a patch is made anew when the configuration moved elsewhere than where the patch touches it."""
 
 OnEvent = Callable[[Event], None]
 
@@ -117,10 +117,22 @@ class _Application:
             verdicts: dict[str, Verdict] = {}
             for answered in side_by_side(self.perform, batches, self.setting.executor):
                 verdicts |= answered
+            before = self.state
             if ready:
                 self.state = self.setting.observe()
             tries += 1
+            for step, _ in ready:
+                if verdicts[step.key].result == "stale":
+                    self.check_undisturbed(step, before)
             todo = [step for step, _ in ready if self.settle(step, verdicts[step.key], expected, tries)]
+
+    def check_undisturbed(self, step: Step, before: ClusterState) -> None:
+        """Raise StalePlan where somebody else changed the very things that a stale step is about."""
+        reason = step.disturbed(before, self.state) if isinstance(step, Guarded) else ""
+        if reason:
+            self.finish(step, "refused", reason)
+            msg = f"{step.title}: {reason}; nothing of theirs was overwritten: look at it and plan again"
+            raise StalePlan(msg)
 
     def ready(self, steps: Sequence[Step]) -> tuple[list[tuple[Step, ClusterState]], ClusterState]:
         """Return the steps that are still to be done, each with the state it will meet, and the state expected at last.

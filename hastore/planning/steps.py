@@ -69,6 +69,10 @@ class Step(Protocol):
         """Return the state that is expected afterwards."""
         ...
 
+    def collides(self, before: ClusterState, now: ClusterState) -> str:
+        """Return what another did meanwhile to the very things it changes; empty where it may be tried once more."""
+        ...
+
 
 @runtime_checkable
 class Watch(Step, Protocol):
@@ -93,6 +97,15 @@ class Watch(Step, Protocol):
 
     def hopeless(self, state: ClusterState) -> str:
         """Return why waiting longer is in vain; empty while there is hope."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Step, Protocol):
+    """A step that the host refuses as stale where the world moved since it was rendered."""
+
+    def disturbed(self, before: ClusterState, after: ClusterState) -> str:
+        """Return what of the things it changes somebody else changed in between; empty where nothing."""
         ...
 
 
@@ -131,6 +144,11 @@ class HostStep:
     def requires(self, state: ClusterState) -> str:
         """Ask only that the host is known."""
         return "" if self.host in state.hosts else f"{self.host} was not looked at"
+
+    def collides(self, before: ClusterState, now: ClusterState) -> str:
+        """Collide with nothing."""
+        del before, now
+        return ""
 
 
 class Layer:

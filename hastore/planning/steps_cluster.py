@@ -87,6 +87,21 @@ class PatchCib(_ClusterStep):
             return state
         return with_pacemaker(state, cib=apply_edits(pacemaker.cib, self.edits), idle=False)
 
+    def disturbed(self, before: ClusterState, after: ClusterState) -> str:
+        """Compare only what the edits are about: a fence handler's constraint elsewhere disturbs nothing."""
+        then, now = self.now(before), self.now(after)
+        if then is None or now is None:
+            return "the cluster's configuration can't be read any more"
+        changed = [edit for edit in self.edits if _about(edit, then.cib) != _about(edit, now.cib)]
+        return f"somebody else changed what this would change ({show_edit(changed[0])})" if changed else ""
+
+    def collides(self, before: ClusterState, now: ClusterState) -> str:
+        was, is_now = self.now(before), self.now(now)
+        if was is None or is_now is None:
+            return ""
+        changed = [e for e in self.edits if _edited(was.cib, e) != _edited(is_now.cib, e)]
+        return f"somebody changed what this is about: {show_edit(changed[0])}" if changed else ""
+
     def lines(self) -> tuple[str, ...]:
         """Return the edits as lines for people."""
         return tuple(show_edit(edit) for edit in self.edits)
@@ -236,6 +251,29 @@ def _lag(stack: StorageStack, state: ClusterState, reference: str, node: str) ->
     return ""
 
 
+def _about(edit: Edit, cib: Cib) -> object:
+    """Return what a CIB says of the thing that an edit is about; None where it says nothing."""
+    match edit:
+        case Put(FencingLevel() as level):
+            return next(
+                (known for known in cib.levels if (known.target, known.index) == (level.target, level.index)), None
+            )
+        case Put(element):
+            return _named(element.id, cib)
+        case Remove(id):
+            return _named(id, cib)
+        case SetProperty(name):
+            return cib.properties.get(name)
+        case SetResourceDefault(name):
+            return cib.resource_defaults.get(name)
+        case SetNodeAttribute(node, name):
+            return next((known.attributes.get(name) for known in cib.nodes if known.name == node), None)
+
+
+def _named(id: str, cib: Cib) -> object:
+    return next((element for element in (*cib.elements(), *cib.tags) if element.id == id), None)
+
+
 def show_edit(edit: Edit) -> str:
     """Return one line for people: what an edit does."""
     match edit:
@@ -253,6 +291,23 @@ def show_edit(edit: Edit) -> str:
             return f"set resource default {name}={text}" if text is not None else f"unset resource default {name}"
         case SetNodeAttribute(node, name, text):
             return f"set {name}={text} on node {node}" if text is not None else f"unset {name} on node {node}"
+
+
+def _edited(cib: Cib, edit: Edit) -> object:
+    """Return what a CIB holds in the place that an edit is about; None where it holds nothing there."""
+    match edit:
+        case Put(FencingLevel(target=target, index=index)):
+            return next((level for level in cib.levels if (level.target, level.index) == (target, index)), None)
+        case Put(element):
+            return next((e for e in (*cib.elements(), *cib.tags) if e.id == element.id), None)
+        case Remove(id):
+            return next((e for e in (*cib.elements(), *cib.tags) if e.id == id), None)
+        case SetProperty(name):
+            return cib.properties.get(name)
+        case SetResourceDefault(name):
+            return cib.resource_defaults.get(name)
+        case SetNodeAttribute(node, name):
+            return next((n.attributes.get(name) for n in cib.nodes if n.name == node), None)
 
 
 def edits_between(desired: Cib, live: Cib, owned: frozenset[str]) -> tuple[Edit, ...]:
