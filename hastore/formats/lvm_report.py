@@ -10,6 +10,7 @@ import attrs
 from hastore.formats.json_text import number_of, read_object, rows, text_of
 from hastore.model.lvm import LvmSettings
 from hastore.model.state import LvmState, LvState, VgState
+from hastore.model.values import field, value
 
 VG_FIELDS: Final = ("vg_name", "vg_size", "vg_free", "vg_extent_size", "vg_systemid", "vg_tags")
 LV_FIELDS: Final = ("lv_name", "vg_name", "lv_size", "lv_attr")
@@ -19,12 +20,12 @@ _SOURCE: Final = "LVM report"
 _DEFAULT_EXTENT: Final = 4 * 2**20
 
 
-@attrs.frozen
+@value
 class LvmReport:
     """What reports say, merged: several of them may be asked for, one kind each."""
 
-    groups: Mapping[str, VgState] = attrs.field(factory=dict)
-    physical_volumes: Mapping[str, str] = attrs.field(factory=dict)
+    groups: Mapping[str, VgState] = field(factory=dict[str, VgState])
+    physical_volumes: Mapping[str, str] = field(factory=dict[str, str])
     """Path -> name of its group, or empty."""
 
     def state(self, version: str = "", settings: LvmSettings | None = None) -> LvmState:
