@@ -129,7 +129,7 @@ class Plan:
         setting = self._cluster.setting(book, on_event)
         fresh = setting.observe()
         now = self._make(fresh)
-        if [step.key for step in now.steps] != [step.key for step in self.steps]:
+        if now.steps != self.steps:
             raise StalePlan(_difference(self.steps, now.steps))
         new = [f for f in now.blocking if f not in self.blocking and f.override not in overrides]
         if new:
@@ -151,7 +151,12 @@ class Plan:
                 lines.append(f"{number:>3}. {step.host:<12} {step.title}")
                 if isinstance(step, PatchCib):
                     lines.extend(f"{'':17}  {line}" for line in step.lines())
-        lines = lines or ["nothing to do: the storage is as the stack says"]
+        nothing = (
+            "nothing can be done while what blocks it stands"
+            if self.blocking
+            else "nothing to do: the storage is as the stack says"
+        )
+        lines = lines or [nothing]
         lines.extend(f"  ~  {disruption}" for disruption in self.disruptions)
         weighty = [f for f in self.findings if f.severity.weight <= Severity.WARNING.weight]
         lines.extend(f"  !  {finding}" for finding in weighty)
@@ -184,9 +189,25 @@ def _typed(step: Step, operations: tuple[Operation, ...]) -> tuple[str, ...]:
 
 
 def _difference(planned: tuple[Step, ...], now: tuple[Step, ...]) -> str:
-    was, is_now = {s.key: s.title for s in planned}, {s.key: s.title for s in now}
-    gone = [title for key, title in was.items() if key not in is_now]
-    new = [title for key, title in is_now.items() if key not in was]
-    parts = [f"no longer to be done: {gone[0]}" if gone else "", f"now to be done as well: {new[0]}" if new else ""]
+    was, is_now = {s.key: s for s in planned}, {s.key: s for s in now}
+    gone = [step.title for key, step in was.items() if key not in is_now]
+    new = [step.title for key, step in is_now.items() if key not in was]
+    other = [line for key, step in was.items() if key in is_now for line in _otherwise(step, is_now[key])]
+    parts = [
+        f"no longer to be done: {gone[0]}" if gone else "",
+        f"now to be done as well: {new[0]}" if new else "",
+        f"now to be done otherwise: {'; '.join(other)}" if other else "",
+    ]
     said = "; ".join(part for part in parts if part) or "the order changed"
     return f"the world moved since the plan was made ({said}); look at it and plan again"
+
+
+def _otherwise(planned: Step, now: Step) -> tuple[str, ...]:
+    """Return what a step of the same name does now and was not to do when it was planned, or no longer does."""
+    if planned == now:
+        return ()
+    if not (isinstance(planned, PatchCib) and isinstance(now, PatchCib)):
+        return (now.title,)
+    was, is_now = planned.lines(), now.lines()
+    changed = [line for line in is_now if line not in was] + [f"not: {line}" for line in was if line not in is_now]
+    return tuple(changed) or (now.title,)

@@ -13,7 +13,7 @@ from hastore.execution.report import ApplyReport, StepReport
 from hastore.execution.secrets import resolve_operations
 from hastore.execution.session import HostSession, observe_all, side_by_side
 from hastore.hosts.operations import Operation, Outcome
-from hastore.model.errors import ApplyError, ConnectError, HastoreError, OutcomeUnknown, StalePlan, StepFailed
+from hastore.model.errors import ConnectError, HastoreError, OutcomeUnknown, StalePlan, StepFailed
 from hastore.model.events import Event, EventKind
 from hastore.model.state import ClusterState
 from hastore.model.values import value
@@ -82,7 +82,7 @@ class _Application:
             self.tell("wave-started", f"wave {number}: {len(wave)} steps")
             try:
                 self.do(wave)
-            except ApplyError as stopped:
+            except HastoreError as stopped:
                 self.take_back([step for later in begun[number:] for step in later if step.always], stopped)
                 raise
         self.tell("done", f"{sum(s.result == 'done' for s in self.steps)} steps done")
@@ -95,7 +95,7 @@ class _Application:
                 self.wait(step)
         self.change([step for step in wave if not isinstance(step, Watch)])
 
-    def take_back(self, steps: Sequence[Step], stopped: ApplyError) -> None:
+    def take_back(self, steps: Sequence[Step], stopped: HastoreError) -> None:
         """Do the steps that are due whatever happened; where that fails too, note it at the error."""
         if not steps:
             return

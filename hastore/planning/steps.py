@@ -69,10 +69,6 @@ class Step(Protocol):
         """Return the state that is expected afterwards."""
         ...
 
-    def collides(self, before: ClusterState, now: ClusterState) -> str:
-        """Return what another did meanwhile to the very things it changes; empty where it may be tried once more."""
-        ...
-
 
 @runtime_checkable
 class Watch(Step, Protocol):
@@ -119,7 +115,14 @@ class HostStep:
     always: ClassVar[bool] = False
     calm: ClassVar[float] = 0.0
     verb: ClassVar[str]
+    base_layer: ClassVar[int]
+    """Where its kind stands in `Layer`."""
     host: str
+
+    @property
+    def layer(self) -> int:
+        """Stand where its kind stands."""
+        return self.base_layer
 
     @property
     def subject(self) -> str:
@@ -144,11 +147,6 @@ class HostStep:
     def requires(self, state: ClusterState) -> str:
         """Ask only that the host is known."""
         return "" if self.host in state.hosts else f"{self.host} was not looked at"
-
-    def collides(self, before: ClusterState, now: ClusterState) -> str:
-        """Collide with nothing."""
-        del before, now
-        return ""
 
 
 class Layer:

@@ -30,8 +30,6 @@ class _ClusterStep(HostStep):
         """Return the floor of its part: a plan may patch, wait, patch and wait again."""
         return self.base_layer + 20 * self.part
 
-    base_layer: ClassVar[int]
-
     @property
     def subject(self) -> str:
         return "cib"
@@ -94,13 +92,6 @@ class PatchCib(_ClusterStep):
             return "the cluster's configuration can't be read any more"
         changed = [edit for edit in self.edits if _about(edit, then.cib) != _about(edit, now.cib)]
         return f"somebody else changed what this would change ({show_edit(changed[0])})" if changed else ""
-
-    def collides(self, before: ClusterState, now: ClusterState) -> str:
-        was, is_now = self.now(before), self.now(now)
-        if was is None or is_now is None:
-            return ""
-        changed = [e for e in self.edits if _edited(was.cib, e) != _edited(is_now.cib, e)]
-        return f"somebody changed what this is about: {show_edit(changed[0])}" if changed else ""
 
     def lines(self) -> tuple[str, ...]:
         """Return the edits as lines for people."""
@@ -291,23 +282,6 @@ def show_edit(edit: Edit) -> str:
             return f"set resource default {name}={text}" if text is not None else f"unset resource default {name}"
         case SetNodeAttribute(node, name, text):
             return f"set {name}={text} on node {node}" if text is not None else f"unset {name} on node {node}"
-
-
-def _edited(cib: Cib, edit: Edit) -> object:
-    """Return what a CIB holds in the place that an edit is about; None where it holds nothing there."""
-    match edit:
-        case Put(FencingLevel(target=target, index=index)):
-            return next((level for level in cib.levels if (level.target, level.index) == (target, index)), None)
-        case Put(element):
-            return next((e for e in (*cib.elements(), *cib.tags) if e.id == element.id), None)
-        case Remove(id):
-            return next((e for e in (*cib.elements(), *cib.tags) if e.id == id), None)
-        case SetProperty(name):
-            return cib.properties.get(name)
-        case SetResourceDefault(name):
-            return cib.resource_defaults.get(name)
-        case SetNodeAttribute(node, name):
-            return next((n.attributes.get(name) for n in cib.nodes if n.name == node), None)
 
 
 def edits_between(desired: Cib, live: Cib, owned: frozenset[str]) -> tuple[Edit, ...]:
