@@ -187,7 +187,7 @@ def _effect_of_agent(
     if kind == "drbd":
         return _drbd_agent(stack, state, name, node, role)
     if kind == "vg":
-        return _vg_agent(stack, state, name, node, role)
+        return _vg_agent(stack, state, resource, node, role)
     if kind == "target":
         target = stack.target(name)
         return _target_agent(state, target, node, role) if target else state
@@ -216,7 +216,10 @@ def _drbd_together(stack: StorageStack, state: ClusterState) -> ClusterState:
     return state
 
 
-def _vg_agent(stack: StorageStack, state: ClusterState, name: str, node: str, role: str) -> ClusterState:
+def _vg_agent(
+    stack: StorageStack, state: ClusterState, resource: PacemakerResource, node: str, role: str
+) -> ClusterState:
+    name = resource.serves.partition(":")[2]
     group = stack.volume_group(name)
     if group is None:
         return state
@@ -229,7 +232,10 @@ def _vg_agent(stack: StorageStack, state: ClusterState, name: str, node: str, ro
     volumes |= {lv.name: attrs.evolve(lv, active=True) for lv in seen.logical_volumes.values()}
     owned = {**lvm.physical_volumes, **dict.fromkeys(group.physical_volumes, name)}
     state = with_lvm(state, node, physical_volumes=owned)
-    return with_vg(state, node, attrs.evolve(seen, logical_volumes=volumes))
+    # LVM-activate takes the system ID over at start (resource-agents heartbeat/LVM-activate: systemid_activate)
+    takes = resource.agent_type == "LVM-activate" and lvm.settings.system_id_source == "uname"
+    owner = node if takes else seen.system_id
+    return with_vg(state, node, attrs.evolve(seen, logical_volumes=volumes, system_id=owner))
 
 
 def _target_agent(state: ClusterState, target: Target, node: str, role: str) -> ClusterState:

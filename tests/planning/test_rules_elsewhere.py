@@ -11,6 +11,7 @@ from hastore.model.client import Initiator, Login
 from hastore.model.corosync import CorosyncNode
 from hastore.model.drbd import DrbdHost
 from hastore.model.findings import Severity
+from hastore.model.lvm import LvmSettings
 from hastore.model.pacemaker import Cib, Location, Op, Order, PacemakerResource
 from hastore.model.scsi import ChapUser, InitiatorGroup, Lun, ScstDevice, Target
 from hastore.model.secrets import Secret
@@ -197,7 +198,8 @@ def in_use() -> ClusterState:
 
 
 def with_chap() -> StorageStack:
-    return with_target(incoming_users=(ChapUser("db", Secret.environment("CHAP")),))
+    """Return a stack with a CHAP user, which leaves lvm.conf to the hosts."""
+    return attrs.evolve(with_target(incoming_users=(ChapUser("db", Secret.environment("CHAP")),)), lvm=None)
 
 
 IN_THE_WORLD: dict[str, tuple[Callable[[], ClusterState], str]] = {
@@ -219,6 +221,7 @@ IN_THE_WORLD: dict[str, tuple[Callable[[], ClusterState], str]] = {
         lambda: on_node(lvm=LvmState("2.03.16", {"vg1": VgState("vg1", 1, 0)})),
         "vg:vg1",
     ),
+    "lvm-host-without-system-id": (lambda: on_node(lvm=LvmState("2.03.16")), "host:centos01"),
 }
 
 
@@ -232,6 +235,23 @@ def test_is_found_in_the_stack(code: str) -> None:
     assert code not in {finding.code for finding in judge(STACK)}
     findings = [finding for finding in judge(make()) if finding.code == code]
     assert concerned in {name for finding in findings for name in finding.objects}
+
+
+def test_a_system_id_that_the_plain_agent_cannot_take_over_is_found() -> None:
+    stack = attrs.evolve(primitive("p_lvm_vg1", agent="ocf:heartbeat:LVM"), lvm=LvmSettings(system_id_source="uname"))
+    assert "lvm-agent-cannot-activate" in {finding.code for finding in judge(stack)}
+    assert "lvm-agent-cannot-activate" not in {
+        finding.code for finding in judge(attrs.evolve(stack, lvm=LvmSettings()))
+    }
+
+
+def test_a_host_without_system_id_is_no_matter_where_the_stack_sets_one() -> None:
+    state = on_node(lvm=LvmState("2.03.16"))
+    assert "lvm-host-without-system-id" not in {finding.code for finding in judge(STACK, state)}
+    other = attrs.evolve(
+        state, hosts={"centos01": HostState("centos01", lvm=LvmState(settings=LvmSettings(system_id_source="uname")))}
+    )
+    assert "lvm-host-without-system-id" not in {finding.code for finding in judge(with_chap(), other)}
 
 
 @pytest.mark.parametrize("code", sorted(IN_THE_WORLD))

@@ -60,9 +60,9 @@ def exclusive(stack: StorageStack) -> StorageStack:
 
     modes = {r.params.get("vg_access_mode") for r in of_type(stack, "LVM-activate")}
     changed = with_resources(stack, edit)
-    if stack.lvm is None or (modes and modes != {"system_id"}):
+    if modes and modes != {"system_id"}:
         return changed
-    return attrs.evolve(changed, lvm=by_system_id(stack.lvm, managed))
+    return attrs.evolve(changed, lvm=by_system_id(stack.lvm or LvmSettings(), managed))
 
 
 def by_system_id(settings: LvmSettings, managed: set[str]) -> LvmSettings:

@@ -107,6 +107,7 @@ RULES: Final[tuple[Rule, ...]] = (
     observed.nv_cache_unasked,
     observed.chap_locks_clients_out,
     observed.lvm_group_without_system_id,
+    observed.lvm_host_without_system_id,
 )
 
 

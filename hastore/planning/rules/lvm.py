@@ -206,8 +206,10 @@ def lvm_activated_at_boot(stack: StorageStack) -> Iterator[Sighting]:
     trap="trap 9",
     summary="The agent's way to activate does not fit lvm.conf: its start fails",
     source="resource-agents heartbeat/LVM-activate: tagging_check wants a volume_list without the group, systemid_check "
-    "wants system_id_source; lvm.conf(5): plain activation is refused to groups outside volume_list",
-    mend="tagging: set volume_list without the group; system_id: set system_id_source; plain: list the group",
+    "wants system_id_source; lvm.conf(5): plain activation is refused to groups outside volume_list; lvmsystemid(7): vgcreate "
+    "gives the group the host's system ID, and other hosts cannot use it (run)",
+    mend="tagging: set volume_list without the group; system_id: set system_id_source; plain: list the group; without "
+    "LVM-activate: no system_id_source",
 )
 def lvm_agent_cannot_activate(stack: StorageStack) -> Iterator[Sighting]:
     """Find agents whose mode and lvm.conf contradict each other."""
@@ -223,6 +225,8 @@ def lvm_agent_cannot_activate(stack: StorageStack) -> Iterator[Sighting]:
             why = f"system_id with system_id_source = {source or 'unset'}"
         elif mode in ("plain", "system_id") and listed is not None and name not in listed:
             why = f"{mode} activation, volume_list = [ {', '.join(listed)} ]"
+        elif mode in ("plain", "tagging") and source not in (None, "none"):
+            why = f"{mode} activation of a group that would belong to one host, system_id_source = {source}"
         else:
             continue
         yield Sighting((f"primitive:{resource.id}", f"vg:{name}"), why)

@@ -182,3 +182,25 @@ def lvm_group_without_system_id(stack: StorageStack, state: ClusterState) -> Ite
             group = host.lvm.groups.get(group_name_of(resource)) if isinstance(host.lvm, LvmState) else None
             if group and activation(resource) == "system_id" and not group.system_id:
                 yield Sighting((f"vg:{group.name}", f"primitive:{resource.id}", f"host:{host.name}"), "no system ID")
+
+
+@observed_rule(
+    "lvm-host-without-system-id",
+    Severity.DANGER,
+    trap="practice 11",
+    summary="The agent takes a volume group over by this host's system ID, and the host has none: it will not start there",
+    source="resource-agents heartbeat/LVM-activate: systemid_check",
+    mend='Say system_id_source = "uname" in the stack\'s LVM settings, and apply it',
+)
+def lvm_host_without_system_id(stack: StorageStack, state: ClusterState) -> Iterator[Sighting]:
+    """Find nodes whose lvm.conf gives no system ID, where the stack does not set one either."""
+    if stack.lvm is not None and stack.lvm.system_id_source is not None:
+        return  # what the stack says is judged without a host
+    for resource in of_type(stack, "LVM-activate"):
+        for host in hosts(state):
+            if host.name in stack.node_names and activation(resource) == "system_id" and _without_system_id(host):
+                yield Sighting((f"primitive:{resource.id}", f"host:{host.name}"), "lvm.conf sets no system_id_source")
+
+
+def _without_system_id(host: HostState) -> bool:
+    return isinstance(host.lvm, LvmState) and host.lvm.settings.system_id_source in (None, "none")
