@@ -37,6 +37,8 @@ class _Arguments:
     call: Call
     options: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """Lines for standard error where the command goes through."""
 
     def one_name(self) -> str:
         """Return the only positional argument."""
@@ -98,7 +100,8 @@ def run(call: Call) -> Reply:
     if kind:
         return report(call, tool, kind, arguments.options, arguments.names)
     try:
-        return reply(out=COMMANDS[call.argv[0]](tool, arguments))
+        out = COMMANDS[call.argv[0]](tool, arguments)
+        return reply(out=out, err="".join(f"  {line}\n" for line in arguments.warnings))
     except LvmRefusal as refusal:
         return reply(refusal.exit_code, err=f"  {refusal.text}\n")
 
@@ -181,21 +184,24 @@ def _change(tool: Lvm, name: str, arguments: _Arguments) -> None:
 def _confirm(tool: Lvm, name: str, arguments: _Arguments) -> None:
     """Refuse a system ID that would lock this host out, or let all in: without -y LVM asks, and nobody answers (run)."""
     wanted, own = arguments.options.get("systemid"), tool.config.system_id
-    if wanted in {None, own or None} or "yes" in arguments.options:
+    current = tool.group(name).system_id
+    if wanted in {None, own or None, current}:
         return
-    if not wanted:
-        msg = (
-            "WARNING: Empty system ID supplied.\n  WARNING: Removing the system ID allows unsafe access from other hosts.\n"
-            f"Remove system ID {tool.group(name).system_id} from volume group {name}? [y/n]: [n]\n"
-            f"  System ID of volume group {name} not changed."
+    if wanted:
+        risks = (
+            f"WARNING: Requested system ID {wanted} does not match local system ID {own}.",
+            f"WARNING: Volume group {name} might become inaccessible from this machine.",
         )
-        raise LvmRefusal(msg)
-    msg = (
-        f"WARNING: Requested system ID {wanted} does not match local system ID {own}.\n"
-        f"  WARNING: Volume group {name} might become inaccessible from this machine.\n"
-        f"Set foreign system ID {wanted} on volume group {name}? [y/n]: [n]\n  Volume group {name} system ID not changed."
-    )
-    raise LvmRefusal(msg)
+        question = f"Set foreign system ID {wanted} on volume group {name}? [y/n]: [n]\n  Volume group {name} system ID not changed."
+    else:
+        risks = (
+            "WARNING: Empty system ID supplied.",
+            "WARNING: Removing the system ID allows unsafe access from other hosts.",
+        )
+        question = f"Remove system ID {current} from volume group {name}? [y/n]: [n]\n  System ID of volume group {name} not changed."
+    if "yes" not in arguments.options:
+        raise LvmRefusal("\n".join((risks[0], f"  {risks[1]}", question)))
+    arguments.warnings += risks
 
 
 def _lvcreate(tool: Lvm, arguments: _Arguments) -> str:
