@@ -206,7 +206,7 @@ def article_stack() -> hastore.StorageStack:
 def live_cib(cluster: hastore.Cluster) -> hastore.Cib:
     """Return the CIB as it is seen now; an empty one where none is."""
     seen = cluster.observe().pacemaker()
-    return seen.cib if hasattr(seen, "cib") else hastore.Cib()
+    return hastore.Cib() if isinstance(seen, hastore.Absent | hastore.Unknown) else seen.cib
 
 
 def span(seconds: tuple[float, float] | None) -> str:

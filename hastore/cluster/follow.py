@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 PAUSE = 1.0
 """Seconds between two looks; the stall is measured to this."""
 CALM = 5.0
-"""Seconds for which all must look settled before it is believed: a lost node is noticed only after a token's time."""
+"""Seconds for which all must look settled, or stuck, before it is believed.
+
+A lost node is noticed only after a token's time, and a fencing that failed long ago looks like one that failed now,
+until the new one is under way.
+"""
 
 
 @value
@@ -43,7 +47,8 @@ def follow(cluster: Cluster, *, deadline: float = 300.0, on_event: OnEvent | Non
     stall = 0.0
     lines: list[str] = []
     said = ""
-    settled_since: float | None = None
+    since = began
+    stood = (False, False)
     while True:
         state = cluster.observe()
         explanation = explain_failover(state)
@@ -56,8 +61,9 @@ def follow(cluster: Cluster, *, deadline: float = 300.0, on_event: OnEvent | Non
             lines.append(f"{now - began:6.0f} s  {said}")
             if on_event:
                 on_event(Event("waiting", said, seconds=now - began))
-        settled_since = (settled_since or now) if explanation.settled else None
-        over = settled_since is not None and now - settled_since >= CALM
-        if over or explanation.stuck or now - began > deadline:
+        standing = (explanation.settled, explanation.stuck)
+        since = since if standing == stood else now
+        stood = standing
+        if (any(standing) and now - since >= CALM) or now - began > deadline:
             return Failover(explanation, tuple(lines), stall, state)
         cluster.clock.sleep(PAUSE)

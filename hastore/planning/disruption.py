@@ -15,7 +15,7 @@ from hastore.planning.steps_cluster import AwaitCluster, PatchCib
 
 RECORDED_MOVE = (56.4, 63.5)
 """Seconds a client's I/O stood still when a group of the article's agents moved (recording stack: io-move, io-standby)."""
-RECORDED_GROUP = ("LVM", "SCSTTarget", "SCSTLun", "IPaddr2")
+RECORDED_GROUP: tuple[str, ...] = ("LVM", "SCSTTarget", "SCSTLun", "IPaddr2")
 """The members of the group that was recorded; DRBD's demotion and promotion are part of the figures, too."""
 EACH_MORE: Mapping[str, tuple[float, float]] = {
     "IPaddr2": (5.0, 8.0),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from hastore.model.state import ClusterState, PacemakerState, Unknown
+import re
+from itertools import takewhile
+
+from hastore.model.state import ClusterState, PacemakerState
 from hastore.model.values import value
-from hastore.planning.serving import serves, serving_node
+from hastore.planning.serving import serves, serving_node, silent
 
 EVIDENCE = (
     "evidence that a node is really down: its power state as the BMC or the power strip tells it, or a person "
@@ -45,19 +48,14 @@ def explain_failover(state: ClusterState) -> Explanation:
     if blocked:
         summary = f"{lost}{blocked[0]} is blocked: a stop failed and nothing can fence"
         return Explanation(summary, settled=False, stuck=True, missing=("find out why it can't stop", EVIDENCE))
-    silent = [n.name for n in pacemaker.nodes.values() if n.online and _silent(state, n.name)]
-    if silent:
-        return Explanation(f"{silent[0]} does not answer; the cluster has not noticed yet", settled=False)
+    quiet = [n.name for n in pacemaker.nodes.values() if n.online and silent(state, n.name)]
+    if quiet:
+        return Explanation(f"{quiet[0]} does not answer; the cluster has not noticed yet", settled=False)
     if serves(state):
         return Explanation(
             f"{lost}the storage is served by {serving_node(state) or 'several nodes'}", settled=pacemaker.idle
         )
     return Explanation(f"{lost}the cluster is starting what it lost", settled=False)
-
-
-def _silent(state: ClusterState, node: str) -> bool:
-    host = state.hosts.get(node)
-    return host is not None and isinstance(host.pacemaker, Unknown)
 
 
 def _about_unclean(pacemaker: PacemakerState, node: str) -> Explanation:
@@ -68,7 +66,7 @@ def _about_unclean(pacemaker: PacemakerState, node: str) -> Explanation:
     if not pacemaker.cib.fencing_devices():
         summary = f"{node} is lost and there is no fencing device: the cluster waits for ever"
         return Explanation(summary, settled=False, stuck=True, missing=("configure a fencing device", EVIDENCE))
-    failed = [line for line in pacemaker.fencing_history if node in line and "fail" in line.lower()]
+    failed = _failed_fencing(pacemaker, node)
     if failed:
         summary = f"{node} is lost and fencing it failed: the cluster waits, because {node} may still write"
         return Explanation(
@@ -77,3 +75,20 @@ def _about_unclean(pacemaker: PacemakerState, node: str) -> Explanation:
     return Explanation(
         f"{node} is lost; the cluster fences it before anything of it is started elsewhere", settled=False
     )
+
+
+def _failed_fencing(pacemaker: PacemakerState, node: str) -> tuple[str, ...]:
+    """Return the fencings of a node that failed since the last one that worked, newest first.
+
+    Pacemaker goes on trying, so that a failure and an attempt under way stand side by side; one failure alone
+    while an attempt is under way may be of an older loss, and proves nothing.
+    """
+    told = [(match[1], line) for line in pacemaker.fencing_history if (match := _fencing_of(node).match(line))]
+    recent = list(takewhile(lambda event: event[0] != "success", told))
+    failed = tuple(line for status, line in recent if status == "failed")
+    pending = any(status == "pending" for status, _ in recent)
+    return failed if len(failed) > pending else ()
+
+
+def _fencing_of(node: str) -> re.Pattern[str]:
+    return re.compile(rf"\S+ of {re.escape(node)}(?: by [^:]+)?: (\w+)")

@@ -48,7 +48,7 @@ class _ClientStep(HostStep):
 class DiscoverTarget(_ClientStep):
     """Ask a portal for its targets, which leaves a node record of each."""
 
-    layer: ClassVar[int] = Layer.CLIENT_DISCOVER
+    base_layer: ClassVar[int] = Layer.CLIENT_DISCOVER
     verb: ClassVar[str] = "discover"
 
     @property
@@ -68,7 +68,7 @@ class DiscoverTarget(_ClientStep):
 class Login(_ClientStep):
     """Log in to a target through a portal, now and at each boot."""
 
-    layer: ClassVar[int] = Layer.CLIENT_LOGIN
+    base_layer: ClassVar[int] = Layer.CLIENT_LOGIN
     verb: ClassVar[str] = "login"
 
     @property
@@ -88,7 +88,7 @@ class Login(_ClientStep):
 class Logout(_ClientStep):
     """Log out of a target at a portal."""
 
-    layer: ClassVar[int] = Layer.CLIENT_LOGIN
+    base_layer: ClassVar[int] = Layer.CLIENT_LOGIN
     verb: ClassVar[str] = "logout"
 
     @property

@@ -49,7 +49,7 @@ class _ResourceStep(HostStep):
 class WriteDrbdConfig(_ResourceStep):
     """Write /etc/drbd.d/<resource>.res, the old file kept beside it."""
 
-    layer: ClassVar[int] = Layer.DRBD_CONFIG
+    base_layer: ClassVar[int] = Layer.DRBD_CONFIG
     verb: ClassVar[str] = "write-config"
 
     @property
@@ -67,7 +67,7 @@ class WriteDrbdConfig(_ResourceStep):
 class AdjustDrbd(_ResourceStep):
     """Let a resource that is up take its changed configuration, as `drbdadm adjust` does."""
 
-    layer: ClassVar[int] = Layer.DRBD_UP
+    base_layer: ClassVar[int] = Layer.DRBD_UP
     verb: ClassVar[str] = "adjust"
     observable: ClassVar[bool] = False
 
@@ -86,7 +86,7 @@ class AdjustDrbd(_ResourceStep):
 class CreateDrbdMetadata(_ResourceStep):
     """Write DRBD metadata onto a blank backing disk; refused on any other."""
 
-    layer: ClassVar[int] = Layer.DRBD_METADATA
+    base_layer: ClassVar[int] = Layer.DRBD_METADATA
     verb: ClassVar[str] = "create-md"
     volume: int = 0
 
@@ -139,7 +139,7 @@ class CreateDrbdMetadata(_ResourceStep):
 class DrbdUp(_ResourceStep):
     """Bring a resource up: attach its disks and connect to the peer."""
 
-    layer: ClassVar[int] = Layer.DRBD_UP
+    base_layer: ClassVar[int] = Layer.DRBD_UP
     verb: ClassVar[str] = "up"
 
     @property
@@ -176,7 +176,7 @@ class DrbdUp(_ResourceStep):
 class AwaitConnection(_ResourceStep):
     """Wait until a resource is connected to its peer."""
 
-    layer: ClassVar[int] = Layer.DRBD_CONNECT
+    base_layer: ClassVar[int] = Layer.DRBD_CONNECT
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "connected"
     deadline: float = 60.0
@@ -214,7 +214,7 @@ class AwaitConnection(_ResourceStep):
 class InitialPrimary(_ResourceStep):
     """Declare this host's blank data the good one and become primary: once in a resource's life."""
 
-    layer: ClassVar[int] = Layer.DRBD_FIRST_PRIMARY
+    base_layer: ClassVar[int] = Layer.DRBD_FIRST_PRIMARY
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "first-primary"
 
@@ -261,7 +261,7 @@ class InitialPrimary(_ResourceStep):
 class DrbdPrimary(_ResourceStep):
     """Promote a resource whose data is good here; never forced."""
 
-    layer: ClassVar[int] = Layer.DRBD_PRIMARY
+    base_layer: ClassVar[int] = Layer.DRBD_PRIMARY
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "primary"
 
@@ -296,7 +296,7 @@ class DrbdPrimary(_ResourceStep):
 class AwaitSync(_ResourceStep):
     """Wait until every replica of a resource is UpToDate."""
 
-    layer: ClassVar[int] = Layer.DRBD_SYNC
+    base_layer: ClassVar[int] = Layer.DRBD_SYNC
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "sync"
     deadline: float = 7 * 24 * 3600.0
@@ -351,7 +351,7 @@ class AwaitSync(_ResourceStep):
 class DrbdSecondary(_ResourceStep):
     """Demote a resource; what stands on it must have let go before."""
 
-    layer: ClassVar[int] = Layer.DRBD_SECONDARY
+    base_layer: ClassVar[int] = Layer.DRBD_SECONDARY
     verb: ClassVar[str] = "secondary"
     carries: tuple[str, ...] = ()
     """References of what stands on it, such as `vg:vg1`."""
@@ -383,7 +383,7 @@ class DrbdSecondary(_ResourceStep):
 class DrbdDown(_ResourceStep):
     """Take a resource down, so that Pacemaker can bring it up."""
 
-    layer: ClassVar[int] = Layer.DRBD_DOWN
+    base_layer: ClassVar[int] = Layer.DRBD_DOWN
     verb: ClassVar[str] = "down"
 
     @property

@@ -44,7 +44,7 @@ class _LvmStep(HostStep):
 class ConfigureLvm(_LvmStep):
     """Set what lvm.conf says of what LVM sees, activates and owns; settings that are None stay as they are there."""
 
-    layer: ClassVar[int] = Layer.LVM_CONFIG
+    base_layer: ClassVar[int] = Layer.LVM_CONFIG
     verb: ClassVar[str] = "configure"
     settings: LvmSettings
 
@@ -68,7 +68,7 @@ class ConfigureLvm(_LvmStep):
 class CreatePv(_LvmStep):
     """Make a blank device a physical volume."""
 
-    layer: ClassVar[int] = Layer.LVM_PV
+    base_layer: ClassVar[int] = Layer.LVM_PV
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "create"
     path: str
@@ -107,7 +107,7 @@ class CreatePv(_LvmStep):
 class CreateVg(_LvmStep):
     """Make a volume group of physical volumes."""
 
-    layer: ClassVar[int] = Layer.LVM_VG
+    base_layer: ClassVar[int] = Layer.LVM_VG
     verb: ClassVar[str] = "create"
     group: str
     paths: tuple[str, ...]
@@ -151,7 +151,7 @@ class CreateVg(_LvmStep):
 class ExtendVg(_LvmStep):
     """Add a physical volume to a volume group."""
 
-    layer: ClassVar[int] = Layer.LVM_VG
+    base_layer: ClassVar[int] = Layer.LVM_VG
     verb: ClassVar[str] = "extend"
     group: str
     path: str
@@ -185,7 +185,7 @@ class ExtendVg(_LvmStep):
 class CreateLv(_LvmStep):
     """Cut a logical volume from a group."""
 
-    layer: ClassVar[int] = Layer.LVM_LV
+    base_layer: ClassVar[int] = Layer.LVM_LV
     verb: ClassVar[str] = "create"
     group: str
     volume: LogicalVolume
@@ -224,7 +224,7 @@ class CreateLv(_LvmStep):
 class ExtendLv(_LvmStep):
     """Grow a logical volume to a size in bytes."""
 
-    layer: ClassVar[int] = Layer.LVM_LV
+    base_layer: ClassVar[int] = Layer.LVM_LV
     verb: ClassVar[str] = "extend"
     group: str
     name: str
@@ -275,7 +275,7 @@ class ExtendLv(_LvmStep):
 class ActivateVg(_LvmStep):
     """Activate every logical volume of a group here."""
 
-    layer: ClassVar[int] = Layer.LVM_ACTIVATE
+    base_layer: ClassVar[int] = Layer.LVM_ACTIVATE
     verb: ClassVar[str] = "activate"
     active: ClassVar[bool] = True
     group: str
@@ -304,7 +304,7 @@ class ActivateVg(_LvmStep):
 class DeactivateVg(ActivateVg):
     """Deactivate every logical volume of a group here, so that what carries it can be let go."""
 
-    layer: ClassVar[int] = Layer.LVM_DEACTIVATE
+    base_layer: ClassVar[int] = Layer.LVM_DEACTIVATE
     fresh: ClassVar[bool] = True
     verb: ClassVar[str] = "deactivate"
     active: ClassVar[bool] = False

@@ -51,7 +51,7 @@ class _TargetStep(_ScstStep):
 class AddDevice(_ScstStep):
     """Register a device with a handler of SCST, its identity pinned at creation where that is possible."""
 
-    layer: ClassVar[int] = Layer.SCST_DEVICE
+    base_layer: ClassVar[int] = Layer.SCST_DEVICE
     verb: ClassVar[str] = "add"
     device: ScstDevice
     on: str = ""
@@ -82,7 +82,7 @@ class AddDevice(_ScstStep):
 class RemoveDevice(_ScstStep):
     """Unregister a device that no LUN shows any more; SCST itself would take its LUNs along without a word."""
 
-    layer: ClassVar[int] = Layer.SCST_REMOVE + 2
+    base_layer: ClassVar[int] = Layer.SCST_REMOVE + 2
     verb: ClassVar[str] = "remove"
     name: str
     handler: str
@@ -112,7 +112,7 @@ class RemoveDevice(_ScstStep):
 class SetDeviceAttribute(_ScstStep):
     """Write one attribute of a device, and read it back."""
 
-    layer: ClassVar[int] = Layer.SCST_ATTRIBUTE
+    base_layer: ClassVar[int] = Layer.SCST_ATTRIBUTE
     verb: ClassVar[str] = "set"
     device: str
     name: str
@@ -146,7 +146,7 @@ class SetDeviceAttribute(_ScstStep):
 class AddTarget(_TargetStep):
     """Make a target, disabled."""
 
-    layer: ClassVar[int] = Layer.SCST_TARGET
+    base_layer: ClassVar[int] = Layer.SCST_TARGET
     verb: ClassVar[str] = "add"
 
     @property
@@ -164,7 +164,7 @@ class AddTarget(_TargetStep):
 class RemoveTarget(_TargetStep):
     """Remove a target that has no sessions."""
 
-    layer: ClassVar[int] = Layer.SCST_REMOVE + 3
+    base_layer: ClassVar[int] = Layer.SCST_REMOVE + 3
     verb: ClassVar[str] = "remove"
 
     @property
@@ -188,7 +188,7 @@ class RemoveTarget(_TargetStep):
 class SetTargetParameter(_TargetStep):
     """Set one iSCSI parameter of a target."""
 
-    layer: ClassVar[int] = Layer.SCST_PARAMETER
+    base_layer: ClassVar[int] = Layer.SCST_PARAMETER
     verb: ClassVar[str] = "set"
     name: str
     setting: str
@@ -215,7 +215,7 @@ class SetTargetParameter(_TargetStep):
 class AllowPortal(_TargetStep):
     """Let a target answer on one address (SCST's `allowed_portal`)."""
 
-    layer: ClassVar[int] = Layer.SCST_PARAMETER
+    base_layer: ClassVar[int] = Layer.SCST_PARAMETER
     verb: ClassVar[str] = "allow-portal"
     portal: str
 
@@ -241,7 +241,7 @@ class AllowPortal(_TargetStep):
 class AddIncomingUser(_TargetStep):
     """Give a target a CHAP user; the first one locks out clients without credentials at their next login."""
 
-    layer: ClassVar[int] = Layer.SCST_PARAMETER
+    base_layer: ClassVar[int] = Layer.SCST_PARAMETER
     verb: ClassVar[str] = "add-user"
     user: ChapUser
 
@@ -267,7 +267,7 @@ class AddIncomingUser(_TargetStep):
 class AddGroup(_TargetStep):
     """Make a group of initiators on a target."""
 
-    layer: ClassVar[int] = Layer.SCST_GROUP
+    base_layer: ClassVar[int] = Layer.SCST_GROUP
     verb: ClassVar[str] = "add-group"
     group: str
 
@@ -293,7 +293,7 @@ class AddGroup(_TargetStep):
 class AddInitiator(_TargetStep):
     """Name an initiator, or a pattern, in a group: its live session moves there at once."""
 
-    layer: ClassVar[int] = Layer.SCST_INITIATOR
+    base_layer: ClassVar[int] = Layer.SCST_INITIATOR
     verb: ClassVar[str] = "add-initiator"
     group: str
     initiator: str
@@ -318,7 +318,7 @@ class AddInitiator(_TargetStep):
 class AddLun(_TargetStep):
     """Show a device under a number, to a group or to everybody else."""
 
-    layer: ClassVar[int] = Layer.SCST_LUN
+    base_layer: ClassVar[int] = Layer.SCST_LUN
     verb: ClassVar[str] = "add-lun"
     lun: Lun
     group: str = ""
@@ -359,7 +359,7 @@ class AddLun(_TargetStep):
 class RemoveLun(_TargetStep):
     """Take a LUN away; its clients must have let go of it before."""
 
-    layer: ClassVar[int] = Layer.SCST_REMOVE + 1
+    base_layer: ClassVar[int] = Layer.SCST_REMOVE + 1
     verb: ClassVar[str] = "remove-lun"
     number: int
     group: str = ""
@@ -396,7 +396,7 @@ class RemoveLun(_TargetStep):
 class EnableTarget(_TargetStep):
     """Open a target, once its access control stands and LUN 0 is there (SCST:scst/README, IMPORTANT)."""
 
-    layer: ClassVar[int] = Layer.SCST_ENABLE
+    base_layer: ClassVar[int] = Layer.SCST_ENABLE
     verb: ClassVar[str] = "enable"
     desired: Target
 
@@ -432,7 +432,7 @@ class EnableTarget(_TargetStep):
 class DisableTarget(_TargetStep):
     """Close a target for new logins; its sessions stay."""
 
-    layer: ClassVar[int] = Layer.SCST_REMOVE
+    base_layer: ClassVar[int] = Layer.SCST_REMOVE
     verb: ClassVar[str] = "disable"
 
     @property
@@ -451,7 +451,7 @@ class DisableTarget(_TargetStep):
 class EnableDriver(_ScstStep):
     """Enable SCST's iSCSI driver as a whole."""
 
-    layer: ClassVar[int] = Layer.SCST_DRIVER
+    base_layer: ClassVar[int] = Layer.SCST_DRIVER
     verb: ClassVar[str] = "enable"
 
     @property

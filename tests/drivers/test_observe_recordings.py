@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ STATES = sorted(path.name.removesuffix(".txt") for path in DRBD.glob("[0-9]*.nod
 class Recorded:
     """Answers operations from a recording; what was not recorded is not there."""
 
-    def __init__(self, answers: dict[str, tuple[int, bytes, bytes]], trees: dict[str, dict[str, Entry]]) -> None:
+    def __init__(self, answers: Mapping[str, tuple[int, bytes, bytes]], trees: dict[str, dict[str, Entry]]) -> None:
         self.answers = answers
         self.trees = trees
         self.round_trips = 0

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from hastore.display.notebook import Picture
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
 SAYS = {
@@ -73,7 +75,7 @@ def test_the_runbook_runs_and_its_values_show_themselves(tmp_path: Path, monkeyp
     shows = [shown("".join(cell["source"]), names) for cell in cells() if cell["cell_type"] == "code"]
     richly = [type(value).__name__ for value in shows if hasattr(value, "_repr_html_") or hasattr(value, "_repr_svg_")]
     assert richly == ["Look", "Plan", "Picture", "Plan", "Picture"]
-    pictures = [value._repr_svg_() for value in shows if hasattr(value, "_repr_svg_")]
+    pictures = [value.svg for value in shows if isinstance(value, Picture)]
     assert all(picture.startswith("<svg") for picture in pictures)
     assert pictures[0] != pictures[1], "the storage moved"
 

@@ -21,7 +21,7 @@ def fresh(stack: StorageStack) -> ClusterState:
     """Return blank disks, an empty cluster, SCST without a target, clients without a session."""
     nodes = stack.node_names
     cluster = PacemakerState(
-        Cib(nodes=[ClusterNode(name, str(number)) for number, name in enumerate(nodes, start=1)]),
+        Cib(nodes=tuple(ClusterNode(name, str(number)) for number, name in enumerate(nodes, start=1))),
         dc=nodes[0] if nodes else "",
         nodes={name: NodeStatus(name, online=True) for name in nodes},
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import attrs
+from fresh_states import fresh
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from fresh_states import fresh
 from hastore.model.stack import StorageStack
 from hastore.model.state import BlockDevice, ClusterState
 from hastore.planning.compare import compare
