@@ -80,7 +80,7 @@ class LvmConfig:
         raise NotSimulated(msg, host=self.node.name)
 
     def _text(self) -> str:
-        text = self.node.files.files.get(PATH, b"").decode()
+        text = self.node.files.files.get(PATH, b"").decode(errors="surrogateescape")
         return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
