@@ -93,7 +93,6 @@ class TestLvm2(DriverContract):
             "node1",
             steps=(
                 lvm.ConfigureLvm("node1", LvmSettings(filter=("a|^/dev/sd[a-z]$|", "r|.*|"), write_cache_state=False)),
-                lvm.ConfigureLvm("node1", LvmSettings(filter=("r|^/dev/sda$|",), system_id_source="uname")),
                 lvm.CreatePv("node1", "/dev/sdb"),
                 lvm.CreateVg("node1", "vg1", ("/dev/sdb",)),
                 lvm.CreateLv("node1", "vg1", LogicalVolume("lun1", "20M")),
