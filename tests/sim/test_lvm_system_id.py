@@ -320,3 +320,59 @@ def test_tagging_wants_a_volume_list_without_the_group_and_the_tag(config: str, 
 def test_modes_with_daemons_are_not_simulated(mode: str) -> None:
     with pytest.raises(NotSimulated, match=mode):
         Agents().call("start", vg_access_mode=mode)
+
+
+# -- and as the real script judges ---------------------------------------------------------------------
+
+SCRIPT = Path("/usr/lib/ocf/resource.d/heartbeat/LVM-activate")
+VERDICTS: list[tuple[str, dict[str, str], int]] = [
+    (UNAME, {}, 0),
+    (UNAME, {"lvname": "lun1"}, 0),
+    (UNAME, {"lvname": "lun7"}, 6),
+    (UNAME, {"vg_access_mode": "wishful"}, 6),
+    (UNAME, {"vgname": ""}, 6),
+    (UNAME, {"vgname": "unseen"}, 1),
+    (UNAME, {"vg_access_mode": "tagging"}, 2),
+    (OTHER, {}, 0),
+    (NONE, {}, 2),
+    ("", {}, 2),
+    ('global { system_id_source = "lvmlocal" }', {}, 2),
+    ('activation { volume_list = [ "@pacemaker" ] }', {"vg_access_mode": "tagging"}, 2),
+]
+"""lvm.conf of a host, parameters, and what the agent says of them before a start."""
+
+
+@pytest.mark.parametrize(("config", "params", "code"), VERDICTS)
+def test_the_simulated_agent_judges_so(config: str, params: dict[str, str], code: int) -> None:
+    agents = Agents().own()
+    agents.configure("centos01", config)
+    assert agents.call("start", **params)[0] == code
+
+
+@pytest.mark.oracle
+def test_the_real_agent_judges_so(loop: str, tmp_path: Path) -> None:
+    """`validate-all` of the installed script, which a start begins with, on a loop device without device-mapper."""
+    require("vgcreate", "dmsetup", "pgrep")
+    if not SCRIPT.exists():
+        pytest.skip(f"{MISSING}{SCRIPT}")
+    env = {**os.environ, "LVM_SYSTEM_DIR": str(tmp_path), "LVM_SUPPRESS_FD_WARNINGS": "1", "OCF_ROOT": "/usr/lib/ocf"}
+    env |= {"HA_LOGFACILITY": "none", "OCF_RESOURCE_INSTANCE": "p_lvm", "OCF_RESKEY_CRM_meta_interval": "0"}
+    quiet = "backup { backup=0 archive=0 } activation { udev_sync=0 udev_rules=0 monitoring=0 }"
+
+    def run(config: str, *argv: str, **params: str) -> int:
+        own = f'devices {{ filter = [ "a|^{loop}$|", "r|.*|" ] use_devicesfile = 0 }}\n{quiet}\n{config}\n'
+        (tmp_path / "lvm.conf").write_text(own)
+        given = {f"OCF_RESKEY_{name}": text for name, text in params.items()}
+        done = subprocess.run([*argv], env=env | given, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return done.returncode
+
+    def judged(config: str, params: dict[str, str]) -> int:
+        return run(config, str(SCRIPT), "validate-all", **{"vgname": "tvg", "vg_access_mode": "system_id", **params})
+
+    assert run("", "vgcreate", "tvg", loop, "--driverloaded", "n") == 0
+    assert judged(UNAME, {}) == 6, "a group without a system ID"
+    assert run(UNAME, "vgchange", "--systemid", OWN, "tvg", "--driverloaded", "n") == 0
+    assert judged(UNAME, {}) == 6, "a group without volumes"
+    making = ("lvcreate", "-an", "-Zn", "-Wn", "-n", "lun1", "-L", "8M", "tvg", "--driverloaded", "n")
+    assert run(UNAME, *making) == 0
+    assert [judged(config, params) for config, params, _ in VERDICTS] == [code for _, _, code in VERDICTS]
