@@ -20,8 +20,9 @@ from hastore.model.state import (
 )
 from hastore.model.values import field, value
 from hastore.planning.disruption import logged_in
+from hastore.planning.failover import explain_failover
 from hastore.planning.rules import judge
-from hastore.planning.serving import serving_node
+from hastore.planning.serving import service_resources, serving_node
 from hastore.planning.switchover import movable, not_ready
 
 
@@ -67,7 +68,7 @@ class Look:
 def look_at(state: ClusterState, stack: StorageStack) -> Look:
     """Return the page for a state; the stack may be what the live configuration says by itself."""
     runs = tuple(line for host in state.hosts.values() for line in _runs(host))
-    findings = by_weight([*judge(stack, state), *_unreadable(state)])
+    findings = by_weight([*judge(stack, state), *_unreadable(state), *_unsettled(state)])
     return Look(state, runs, findings, tuple(_may_go_down(stack, state)))
 
 
@@ -102,11 +103,32 @@ def _cluster_runs(pacemaker: PacemakerState) -> Iterator[str]:
 
 
 def _unreadable(state: ClusterState) -> Iterator[Finding]:
+    """Yield what could not be read: one finding for a host that does not answer at all."""
     for host in state.hosts.values():
-        for name, seen in (("DRBD", host.drbd), ("LVM", host.lvm), ("SCST", host.scst), ("Pacemaker", host.pacemaker)):
-            if isinstance(seen, Unknown):
-                summary = f"{name} on {host.name} can't be read: {seen.reason}"
-                yield Finding("unreadable", Severity.DANGER, summary, (f"host:{host.name}",), mend="look there by hand")
+        seen = {"DRBD": host.drbd, "LVM": host.lvm, "SCST": host.scst, "Pacemaker": host.pacemaker}
+        unknown = {name: what.reason for name, what in seen.items() if isinstance(what, Unknown)}
+        where = (f"host:{host.name}",)
+        if len(unknown) == len(seen) and len(set(unknown.values())) == 1:
+            summary = f"{host.name} can't be looked at: {unknown['DRBD']}"
+            yield Finding("unreachable", Severity.DANGER, summary, where, mend="look there by hand")
+            continue
+        for name, reason in unknown.items():
+            summary = f"{name} on {host.name} can't be read: {reason}"
+            yield Finding("unreadable", Severity.DANGER, summary, where, mend="look there by hand")
+
+
+def _unsettled(state: ClusterState) -> Iterator[Finding]:
+    """Yield what the cluster is busy with, or stuck in, where storage should be served and is not."""
+    pacemaker = state.pacemaker()
+    if not isinstance(pacemaker, PacemakerState) or not service_resources(pacemaker):
+        return
+    explanation = explain_failover(state)
+    if not explanation.settled:
+        code = "cluster-stuck" if explanation.stuck else "cluster-busy"
+        severity = Severity.DANGER if explanation.stuck else Severity.WARNING
+        yield Finding(
+            code, severity, explanation.summary, mend="; ".join(explanation.missing) or "wait, and look again"
+        )
 
 
 def _may_go_down(stack: StorageStack, state: ClusterState) -> Iterator[MayGoDown]:
