@@ -6,10 +6,9 @@ import copy
 from functools import cache
 from importlib.resources import files
 
-from hastore.sim.article import NETWORKS
-
 import hastore
 from hastore import sim
+from hastore.sim.article import NETWORKS
 
 NODES = ("centos01", "centos02")
 TARGET = "iqn.2016-02.local.virtual:virtual.vg1"
