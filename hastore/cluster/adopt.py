@@ -68,6 +68,10 @@ def adopt(
     the hosts file that shall log in to every target. Raises ParseError, with the file's name, line and
     column, where a file is damaged: nothing is guessed. Raises SpecError where a file's name is given as
     text instead of as a Path.
+
+    >>> adopted = hastore.adopt(crm="primitive p_ip ocf:heartbeat:IPaddr2 params ip=192.168.1.5")
+    >>> adopted.stack.vips[0].ip
+    '192.168.1.5'
     """
     findings: list[Finding] = []
     resources = _drbd_resources(drbd)

@@ -35,6 +35,9 @@ class Cluster:
     """Hosts that hold and use one storage, and the way to look at and change it.
 
     Made by `hastore.connect`. Everything that only looks works on hosts that were opened observe-only, too.
+
+    >>> cluster
+    <Cluster of centos01, centos02, drbd01, drbd02>
     """
 
     def __init__(
@@ -58,7 +61,14 @@ class Cluster:
     # -- looking --------------------------------------------------------------------------------------
 
     def observe(self) -> ClusterState:
-        """Look at every host and return what is there; at most two round trips a host."""
+        """Look at every host and return what is there; at most two round trips a host.
+
+        >>> state = cluster.observe()
+        >>> state.hosts["centos01"].drbd.resources["vg1"].role
+        'Primary'
+
+        A host that does not answer is in it, every part of it `Unknown`.
+        """
         return self.saw(self.setting(NoJournal(), None).observe())
 
     def saw(self, state: ClusterState) -> ClusterState:
@@ -72,11 +82,24 @@ class Cluster:
         return self._state or self.observe()
 
     def look(self) -> Look:
-        """Look without a stack: what runs, what is wrong, what would hurt, and which node may go down now."""
+        """Look without a stack: what runs, what is wrong, what would hurt, and which node may go down now.
+
+        >>> print(cluster.look())
+        What runs
+          centos01: DRBD vg1 Primary Connected UpToDate/UpToDate
+        ...
+        """
         return look_at(self.observe(), self.stack)
 
     def explain(self) -> str:
-        """Say which driver was chosen for what on which host, and why not the others."""
+        """Say which driver was chosen for what on which host, and why not the others.
+
+        >>> print(cluster.explain())
+        centos01
+        ...
+            scst+sysfs: chosen: SCST ... is loaded
+        ...
+        """
         lines: list[str] = []
         for session in self.sessions:
             lines.append(session.name + (f": {session.unreachable}" if session.unreachable else ""))
@@ -92,20 +115,36 @@ class Cluster:
         return self._stack or stack_of(self.state)
 
     def topology(self) -> Picture:
-        """Look, and return the picture of who holds what and who uses it; a notebook shows it by itself."""
+        """Look, and return the picture of who holds what and who uses it; a notebook shows it by itself.
+
+        >>> cluster.topology().svg.startswith("<svg")
+        True
+
+        `cluster.topology().save("topology.svg")` writes it to a file.
+        """
         return Picture(topology(self.stack, self.observe()))
 
     def follow(self, *, deadline: float = 300.0, on_event: OnEvent | None = None) -> Failover:
         """Watch an unplanned failover and explain it, until it is over or only a person can help.
 
         The failover is Pacemaker's: nothing is changed. `deadline` is in seconds.
+
+        >>> print(cluster.follow())
+             0 s  the storage is served by centos01
+        storage stood still for 0 s
         """
         return follow(self, deadline=deadline, on_event=on_event)
 
     # -- planning -------------------------------------------------------------------------------------
 
     def plan(self, stack: StorageStack | None = None) -> Plan:
-        """Look, and return the plan from what is there to what the stack says."""
+        """Look, and return the plan from what is there to what the stack says.
+
+        >>> cluster.plan(stack).empty
+        True
+
+        Raises SpecError where no stack was ever given. The stack becomes `cluster.stack`.
+        """
         wanted = stack or self._stack
         if wanted is None:
             msg = "no stack to plan for: give one, as cluster.plan(stack)"
@@ -114,11 +153,23 @@ class Cluster:
         return self.plan_by(partial(plan, wanted))
 
     def plan_by(self, make: Make) -> Plan:
-        """Look, and return the plan that a function of the state makes."""
+        """Look, and return the plan that a function of the state makes.
+
+        >>> from functools import partial
+        >>> from hastore.planning.planner import plan
+        >>> cluster.plan_by(partial(plan, stack)).empty
+        True
+        """
         return Plan(self, make, self.observe())
 
     def switchover(self, *, to: str) -> Plan:
-        """Return the plan of a planned move of all storage on DRBD to a node, readiness checked."""
+        """Return the plan of a planned move of all storage on DRBD to a node, readiness checked.
+
+        >>> cluster.switchover(to="centos02")
+        <Plan: 4 steps in 4 waves>
+        >>> cluster.switchover(to="centos01").empty
+        True
+        """
         return self.plan_by(lambda state: switchover(self.stack, state, to))
 
     # -- in the hand ----------------------------------------------------------------------------------

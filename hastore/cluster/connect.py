@@ -19,7 +19,12 @@ from hastore.planning.steps import Subsystem
 
 
 def local() -> Host:
-    """Return this machine as a host."""
+    """Return this machine as a host.
+
+    >>> import os
+    >>> hastore.local().name == os.uname().nodename
+    True
+    """
     return LocalHost()
 
 
@@ -27,6 +32,11 @@ def ssh(destination: str, *, port: int | None = None, sudo: bool = False) -> Hos
     """Return a machine behind SSH as a host: `ssh("root@centos01")`, `ssh("admin@centos01", sudo=True)`.
 
     Uses the system's ssh client with its configuration, keys and known hosts. Connects at the first use.
+
+    >>> hastore.ssh("admin@centos01", sudo=True)
+    SshHost('admin@centos01')
+
+    Raises ConnectError, at the first use, where it cannot be reached.
     """
     return SshHost(destination, port=port, sudo=sudo)
 
@@ -52,7 +62,11 @@ def over(machine: Any, *, sudo: bool = False) -> Host:
 
 
 def observe_only(host: Host) -> Host:
-    """Return the host with its door closed to changes: everything that only looks works, the rest raises ObserveOnly."""
+    """Return the host with its door closed to changes: everything that only looks works, the rest raises ObserveOnly.
+
+    >>> hastore.connect(hastore.observe_only(lab.hosts["centos01"])).look().reboot[0].node
+    'centos01'
+    """
     return ObserveOnlyHost(host)
 
 
@@ -68,6 +82,10 @@ def connect(
 
     `drivers` names drivers that must be used, by subsystem: `{"pacemaker": "pacemaker+cib"}`; one that
     cannot work raises DriverMismatch. With `looking_only` every host is opened observe-only.
+
+    >>> from hastore import sim
+    >>> hastore.connect(*sim.article().hosts.values())
+    <Cluster of centos01, centos02, drbd01, drbd02>
     """
     opened = [ssh(host) if isinstance(host, str) else host for host in hosts]
     if looking_only:

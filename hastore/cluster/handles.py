@@ -64,6 +64,11 @@ class TargetHandle(_Handle):
         Under Pacemaker the LUN becomes a primitive of its own beside the group: colocated with it and started
         after the target, because a new member before a service address would restart that address
         (seen with crm_simulate). Raises SpecError where the number is taken.
+
+        >>> target = cluster.targets["iqn.2016-02.local.virtual:virtual.vg1"]
+        >>> plan = target.add_lun(1, hastore.ScstDevice("LUN02", "/dev/vg1/lun2"))
+        >>> plan.empty
+        False
         """
         target = self.desired
         if any(lun.number == number for name, lun in target.all_luns() if name == group):
@@ -85,7 +90,11 @@ class LunHandle(_Handle):
 
     @property
     def serving_hosts(self) -> tuple[str, ...]:
-        """Hosts whose SCST has the device now."""
+        """Hosts whose SCST has the device now.
+
+        >>> cluster.luns["lun1"].serving_hosts
+        ('centos01',)
+        """
         hosts = self._cluster.state.hosts.values()
         return tuple(h.name for h in hosts if isinstance(h.scst, ScstState) and self.name in h.scst.devices)
 
@@ -94,6 +103,10 @@ class LunHandle(_Handle):
 
         Under Pacemaker this lasts until the next start of the LUN's agent. Raises SpecError where no host
         serves the device.
+
+        >>> report = cluster.luns["lun1"].set(threads_num=8).apply()
+        >>> cluster.luns["lun1"].attributes["threads_num"]
+        '8'
         """
         hosts = self.serving_hosts
         if not hosts:
@@ -124,18 +137,33 @@ class DrbdHandle(_Handle):
 
     @property
     def roles(self) -> dict[str, str]:
-        """Node -> Primary, Secondary or Unknown, as seen last."""
+        """Node -> Primary, Secondary or Unknown, as seen last.
+
+        >>> cluster.drbd["vg1"].roles
+        {'centos01': 'Primary', 'centos02': 'Secondary'}
+        """
         return {node: drbd_on(self._cluster.state, node, self.name).role for node in self.desired.nodes}
 
     def promote(self, *, on: str) -> Plan:
-        """Return the plan that makes a node primary; under Pacemaker, that moves the storage there."""
+        """Return the plan that makes a node primary; under Pacemaker, that moves the storage there.
+
+        Raises SpecError for a node that holds no replica.
+
+        >>> cluster.drbd["vg1"].promote(on="centos02")
+        <Plan: 4 steps in 4 waves>
+        """
         self._check_node(on)
         if self._cluster.stack.served_by_pacemaker(f"drbd:{self.name}"):
             return self._cluster.switchover(to=on)
         return self._steps(DrbdPrimary(on, self.desired))
 
     def demote(self, *, on: str) -> Plan:
-        """Return the plan that makes a node secondary; refused under Pacemaker, which would promote again."""
+        """Return the plan that makes a node secondary; refused under Pacemaker, which would promote again.
+
+        >>> cluster.drbd["vg1"].demote(on="centos01")
+        Traceback (most recent call last):
+        hastore.model.errors.SpecError: Pacemaker promotes vg1: ...
+        """
         self._check_node(on)
         if self._cluster.stack.served_by_pacemaker(f"drbd:{self.name}"):
             msg = f"Pacemaker promotes {self.name}: move it (cluster.switchover(to=...)) or stop its group instead"
@@ -156,6 +184,9 @@ class VolumeGroupHandle(_Handle):
 
         Grows the volume alone: SCST and the clients learn of it by their own steps. Raises SpecError where no
         connected host sees the volume, or it would shrink.
+
+        >>> cluster.volume_groups["vg1"].extend("lun1", to="300G").blocking[0].summary
+        "can't grow logical volume vg1/lun1 ...
         """
         for host in self._cluster.state.hosts:
             group = vg_on(self._cluster.state, host, self.name)
@@ -174,16 +205,29 @@ class ResourceHandle(_Handle):
     """A group, clone or primitive of the live configuration."""
 
     def move(self, to: str) -> Plan:
-        """Return the plan that moves it, or the group it is in, to a node, and leaves no constraint behind."""
+        """Return the plan that moves it, or the group it is in, to a node, and leaves no constraint behind.
+
+        >>> cluster.resources["p_lu_vg1_lun1"].move("centos02")
+        <Plan: 4 steps in 4 waves>
+        """
         unit = self._unit()
         return self._cluster.plan_by(lambda state: switchover(self._cluster.stack, state, to, (unit,)))
 
     def start(self) -> Plan:
-        """Return the plan that lets the cluster run it (`target-role=Started`)."""
+        """Return the plan that lets the cluster run it (`target-role=Started`).
+
+        >>> len(cluster.resources["g_vg1"].start().steps) <= 2
+        True
+        """
         return self._set_role("Started")
 
     def stop(self) -> Plan:
-        """Return the plan that lets the cluster stop it (`target-role=Stopped`), with who loses I/O."""
+        """Return the plan that lets the cluster stop it (`target-role=Stopped`), with who loses I/O.
+
+        >>> print(cluster.resources["g_vg1"].stop())
+          1. centos01     set target-role=Stopped on g_vg1
+        ...
+        """
         return self._set_role("Stopped")
 
     def _unit(self) -> str:
@@ -215,7 +259,14 @@ class ClientHandle(_Handle):
     """A client of the storage."""
 
     def login(self, target: str, *portals: str) -> Plan:
-        """Return the plan that logs in to a target; through its portals in the stack where none are named."""
+        """Return the plan that logs in to a target; through its portals in the stack where none are named.
+
+        >>> plan = cluster.clients["drbd02"].login("iqn.2016-02.local.virtual:virtual.vg1")
+        >>> {step.host for step in plan.steps}
+        {'drbd02'}
+
+        Raises SpecError where no portal is known.
+        """
         stack = self._cluster.stack
         known = stack.target(target)
         through = portals or (known.portals if known else ()) or tuple(vip.ip for vip in stack.vips)
@@ -228,7 +279,12 @@ class ClientHandle(_Handle):
         return self._cluster.plan(attrs.evolve(stack, clients=(*others, attrs.evolve(mine, logins=logins))))
 
     def logout(self, target: str) -> Plan:
-        """Return the plan that ends every session of this client with a target."""
+        """Return the plan that ends every session of this client with a target.
+
+        >>> plan = cluster.clients["drbd01"].logout("iqn.2016-02.local.virtual:virtual.vg1")
+        >>> len(plan.steps)
+        2
+        """
         client = self._cluster.state.hosts[self.name].client
         sessions = getattr(client, "sessions", ())
         return self._steps(*(Logout(self.name, target, with_port(s.portal)) for s in sessions if s.target == target))

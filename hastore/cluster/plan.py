@@ -36,6 +36,11 @@ class Plan:
 
     Looking at it changes nothing: print it, read `steps`, `findings`, `disruptions` and `commands()`.
     `apply()` looks again first, and raises StalePlan where the world moved since.
+
+    >>> plan = cluster.switchover(to="centos02")
+    >>> print(plan)
+      1. centos01     bind g_vg1 to centos02 for the move
+    ...
     """
 
     def __init__(self, cluster: Cluster, make: Make, state: ClusterState) -> None:
@@ -67,7 +72,11 @@ class Plan:
 
     @property
     def disruptions(self) -> tuple[Disruption, ...]:
-        """Who loses I/O, why, and for about how long."""
+        """Who loses I/O, why, and for about how long.
+
+        >>> print(cluster.switchover(to="centos02").disruptions[0])
+        g_vg1 moves to centos02: drbd01 stall for about ...
+        """
         return disruptions(self.steps, self.state)
 
     @property
@@ -82,11 +91,20 @@ class Plan:
         """Return (host, command) as a person would type them, secrets hidden; waiting is a comment.
 
         Steps that decide by what is found on the way are rendered for what is foretold.
+
+        >>> cluster.luns["lun1"].set(threads_num=16).commands()[-1][0]
+        'centos01'
         """
         return tuple((step.host, line) for step, operations in self._rendered() for line in _typed(step, operations))
 
     def diff(self) -> str:
-        """Return what changes in configurations, as a unified diff with secrets hidden."""
+        """Return what changes in configurations, as a unified diff with secrets hidden.
+
+        >>> print(cluster.switchover(to="centos02").diff())
+        --- a/cib (as crm shows it)
+        +++ b/cib (as crm shows it)
+        ...
+        """
         return diff(self.steps, self.state)
 
     def _rendered(self) -> Iterator[tuple[Step, tuple[Operation, ...]]]:
@@ -116,6 +134,10 @@ class Plan:
         `overrides` names findings (their `override`) that are accepted this once. `journal` is a path or a
         Journal. Raises Refused while a blocking finding stands, StalePlan where a fresh look gives another
         plan, StepFailed or OutcomeUnknown where a step stopped.
+
+        >>> report = cluster.luns["lun1"].set(threads_num=2).apply()
+        >>> [step.result for step in report.steps]
+        ['done']
         """
         standing = [f for f in self.blocking if not f.override or f.override not in overrides]
         if standing:

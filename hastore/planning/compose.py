@@ -39,6 +39,9 @@ def compose(stack: StorageStack) -> Cib:
 
     A resource's own parameter wins over the table's and stands in its place; one with empty text takes
     the table's away. Raises SpecError where a resource serves what the stack lacks.
+
+    >>> [group.id for group in hastore.compose(stack).groups]
+    ['g_vg1']
     """
     cib = stack.pacemaker or Cib()
     return attrs.evolve(cib, resources=tuple(_told(resource, stack) for resource in cib.resources))

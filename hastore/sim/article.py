@@ -16,7 +16,12 @@ NETWORKS = {
 
 
 def article() -> Lab:
-    """Return the article's lab before anything is configured: the system on /dev/sda, /dev/sdb blank on both storage nodes."""
+    """Return the article's lab before anything is configured: the system on /dev/sda, /dev/sdb blank on both storage nodes.
+
+    >>> lab = article()
+    >>> sorted(lab.hosts)
+    ['centos01', 'centos02', 'drbd01', 'drbd02']
+    """
     lab = Lab(
         nodes=("centos01", "centos02"),
         disks={name: {"/dev/sda": "8G", "/dev/sdb": "20G"} for name in ("centos01", "centos02")},

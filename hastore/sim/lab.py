@@ -43,6 +43,14 @@ class Lab:
 
     Storage nodes have DRBD 8.4, LVM, SCST with iscsi-scst and an empty Pacemaker cluster; clients have
     open-iscsi and multipath.
+
+    >>> lab = Lab(nodes=["a", "b"], disks={"a": {"/dev/sdb": "1G"}}, networks={"eth0": {"a": "10.0.0.1/24"}})
+    >>> lab.clock.sleep(30)
+    >>> lab.clock.now
+    30.0
+    >>> lab.world.nodes["a"].power_off()
+
+    `lab.world.violations` holds every invariant that was seen broken. An unknown command or file raises NotSimulated.
     """
 
     def __init__(

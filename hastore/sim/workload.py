@@ -34,7 +34,16 @@ class WriteError:
 
 
 class Writer:
-    """Writes to one LUN of one client, again and again, one write after the other."""
+    """Writes to one LUN of one client, again and again, one write after the other.
+
+    >>> writer = Writer(lab.world, "drbd01", "iqn.2016-02.local.virtual:virtual.vg1")
+    >>> lab.clock.sleep(2)
+    >>> len(writer.acknowledged) > 10, writer.missing()
+    (True, [])
+    >>> writer.stop()
+
+    `every` is in seconds; `acknowledged` holds identities, `stalls` standstills of more than a second.
+    """
 
     def __init__(
         self, world: World, client: str, target: str, lun: int = 0, *, every: float = 0.1, extents: int = 64

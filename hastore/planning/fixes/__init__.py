@@ -52,6 +52,11 @@ def suggest_fixes(stack: StorageStack, *, platform: str = "debian-12") -> tuple[
     What needs a person (fencing devices, secrets, identities of LUNs in use, sizes) stays a finding; see
     `fencing_device`, `replication_secret`, `pin_identity`, `pin_identities_seen`, `volume_size`. Raises SpecError for a platform
     that is not in `PLATFORMS`.
+
+    >>> from hastore.demo import article_adopted
+    >>> fixes = hastore.suggest_fixes(article_adopted().stack)
+    >>> "promotable-clone" in {fix.code for fix in fixes} or len(fixes) > 5
+    True
     """
     if platform not in PLATFORMS:
         close = difflib.get_close_matches(platform, PLATFORMS, n=1)
@@ -74,7 +79,14 @@ def _codes(stack: StorageStack) -> set[str]:
 
 
 def apply_fixes(stack: StorageStack, fixes: Iterable[Fix], *, risks: Iterable[Risk] = tuple(Risk)) -> StorageStack:
-    """Return the stack with these fixes, those of other classes of risk left out; the order does not matter."""
+    """Return the stack with these fixes, those of other classes of risk left out; the order does not matter.
+
+    >>> from hastore.demo import article_adopted
+    >>> raw = article_adopted().stack
+    >>> mended = hastore.apply_fixes(raw, hastore.suggest_fixes(raw), risks=[hastore.Risk.HARMLESS_IN_FILE])
+    >>> len(hastore.judge(mended)) < len(hastore.judge(raw))
+    True
+    """
     allowed = frozenset(risks)
     for fix in fixes:
         if fix.risk in allowed:

@@ -34,6 +34,10 @@ def fencing_device(
     hold for all. `delay_on` names the node that should survive when two shoot at each other. A device
     never runs on the node it shoots. Raises SpecError for nodes the stack does not have and for passwords,
     which stand in clear in the CIB: give `password_script` instead.
+
+    >>> fix = hastore.fencing_device(stack, agent="fence_virsh", per_node_params={"centos01": {"plug": "c1"}})
+    >>> fix.changes[0]
+    'primitive fence_centos01 ...'
     """
     known = node_names(stack)
     strangers = [node for node in (*per_node_params, *filter(None, [delay_on])) if known and node not in known]
@@ -92,7 +96,12 @@ def fencing_device(
 
 
 def replication_secret(resource: str, secret: Secret) -> Fix:
-    """Return a fix that gives a DRBD resource a secret of its own."""
+    """Return a fix that gives a DRBD resource a secret of its own.
+
+    >>> fix = hastore.replication_secret("vg1", hastore.Secret.environment("DRBD_SECRET"))
+    >>> fix.apply(stack).drbd[0].secret
+    Secret.environment('DRBD_SECRET')
+    """
 
     def put(stack: StorageStack) -> StorageStack:
         drbd = (attrs.evolve(r, secret=secret) if r.name == resource else r for r in stack.drbd)
@@ -175,7 +184,11 @@ def all_luns(target: TargetState) -> tuple[Lun, ...]:
 
 
 def volume_size(group: str, volume: str, size: str) -> Fix:
-    """Return a fix that says how large a logical volume should be; SpecError where the size is none."""
+    """Return a fix that says how large a logical volume should be; SpecError where the size is none.
+
+    >>> hastore.volume_size("vg1", "lun1", "10G").apply(stack).volume_groups[0].logical_volumes[0].size
+    '10G'
+    """
     if "%" not in size:
         parse_size(size)
 

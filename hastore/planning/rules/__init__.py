@@ -116,6 +116,9 @@ def judge(stack: StorageStack, state: ClusterState | None = None) -> tuple[Findi
 
     A finding whose override the stack names stays visible, downgraded: BLOCKING becomes DANGER, which
     lets a plan go on, all others become NOTE.
+
+    >>> [finding.code for finding in hastore.judge(stack, cluster.state) if finding.severity.value == "blocking"]
+    []
     """
     told = whole(stack)
     found = [finding for rule in RULES for finding in rule(told, state)]
