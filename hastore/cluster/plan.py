@@ -31,6 +31,10 @@ Make = Callable[[ClusterState], Schedule]
 """How a plan was made, so that it can be made again of a fresh look."""
 
 
+LONGEST_INPUT = 60
+"""Lines of a command with its input that `Plan.commands` shows whole."""
+
+
 class Plan:
     """What would be done, by whom, in which order, and who would feel it.
 
@@ -89,6 +93,8 @@ class Plan:
 
     def commands(self) -> tuple[tuple[str, str], ...]:
         """Return (host, command) as a person would type them, secrets hidden; waiting is a comment.
+
+        Files of many lines are shortened: `diff()` shows what changes in them.
 
         Steps that decide by what is found on the way are rendered for what is foretold.
 
@@ -205,9 +211,17 @@ def _book(journal: Journal | str | Path | None) -> Iterator[Journal]:
 
 
 def _typed(step: Step, operations: tuple[Operation, ...]) -> tuple[str, ...]:
-    if isinstance(step, PatchCib):
-        return (f"# {step.title}", *(f"#   {line}" for line in step.lines()), *map(str, operations))
-    return (f"# {step.title}", *map(str, operations))
+    edits = [f"#   {line}" for line in step.lines()] if isinstance(step, PatchCib) else []
+    return (f"# {step.title}", *edits, *(_shortened(str(operation)) for operation in operations))
+
+
+def _shortened(command: str) -> str:
+    """Return a command with a long file on its standard input cut: `diff()` says what changes in it."""
+    lines = command.splitlines()
+    if len(lines) <= LONGEST_INPUT:
+        return command
+    head, hidden = lines[: LONGEST_INPUT // 3], len(lines) - LONGEST_INPUT // 3 - 1
+    return "\n".join([*head, f"... {hidden} more lines; plan.diff() shows what changes in them", lines[-1]])
 
 
 def _difference(planned: tuple[Step, ...], now: tuple[Step, ...]) -> str:
