@@ -12,7 +12,7 @@ import attrs
 
 from hastore.cluster.diff import diff
 from hastore.display.notebook import findings_html, table_html
-from hastore.execution.apply import OnEvent, apply_waves
+from hastore.execution.apply import OnEvent, Setting, apply_waves
 from hastore.execution.journal import FileJournal, Journal, NoJournal
 from hastore.execution.report import ApplyReport
 from hastore.hosts.operations import Operation
@@ -21,7 +21,7 @@ from hastore.model.findings import Finding, Severity
 from hastore.model.state import ClusterState
 from hastore.planning.disruption import Disruption, disruptions
 from hastore.planning.planner import Schedule
-from hastore.planning.steps import Step, Watch
+from hastore.planning.steps import Guarded, Step, Watch
 from hastore.planning.steps_cluster import PatchCib
 
 if TYPE_CHECKING:
@@ -155,17 +155,25 @@ class Plan:
 
     def _apply(self, overrides: tuple[str, ...], book: Journal, on_event: OnEvent | None) -> ApplyReport:
         setting = self._cluster.setting(book, on_event)
+        with setting.locked({step.host for step in self.steps}):
+            return self._apply_locked(setting, overrides)
+
+    def _apply_locked(self, setting: Setting, overrides: tuple[str, ...]) -> ApplyReport:
+        """Look under the lock, so that nobody else of ours can move the world between the look and the deed."""
         fresh = setting.observe()
         now = self._make(fresh)
         if now.steps != self.steps:
             raise StalePlan(_difference(self.steps, now.steps))
+        disturbed = [s.disturbed(self.state, fresh) for s in now.steps if isinstance(s, Guarded)]
+        if any(disturbed):
+            msg = f"since the plan was made {next(filter(None, disturbed))}; look at it and plan again"
+            raise StalePlan(msg)
         new = [f for f in now.blocking if f not in self.blocking and f.override not in overrides]
         if new:
             msg = f"since the plan was made this came up: {new[0]}"
             raise StalePlan(msg)
-        touched = sorted({step.host for step in now.steps})
-        book.write("plan", steps=[step.key for step in now.steps], overrides=list(overrides))
-        report = apply_waves(now.waves, setting, fresh, locked=touched)
+        setting.journal.write("plan", steps=[step.key for step in now.steps], overrides=list(overrides))
+        report = apply_waves(now.waves, setting, fresh)
         self._cluster.saw(report.state)
         promised = max((d.seconds for d in self.disruptions), default=None)
         return attrs.evolve(report, promised_stall=promised)

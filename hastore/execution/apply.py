@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from hastore.drivers.base import Verdict
 from hastore.execution.clock import Clock
@@ -40,6 +40,14 @@ class Setting:
         """Look at every host."""
         return observe_all(self.sessions, self.executor)
 
+    @contextmanager
+    def locked(self, hosts: Iterable[str]) -> Iterator[None]:
+        """Hold the advisory lock `hastore` on the hosts, always in the same order; raise HostError where another has it."""
+        with ExitStack() as locks:
+            for host in sorted(hosts):
+                locks.enter_context(self.session(host).host.hold("hastore"))
+            yield
+
     def session(self, host: str) -> HostSession:
         """Return the session with a host; raise ConnectError where there is none."""
         found = next((s for s in self.sessions if s.name == host), None)
@@ -49,19 +57,14 @@ class Setting:
         return found
 
 
-def apply_waves(
-    waves: Iterable[Sequence[Step]], setting: Setting, state: ClusterState, *, locked: Sequence[str] = ()
-) -> ApplyReport:
+def apply_waves(waves: Iterable[Sequence[Step]], setting: Setting, state: ClusterState) -> ApplyReport:
     """Do the waves' steps and return the report.
 
-    Holds the advisory lock `hastore` on the `locked` hosts meanwhile. Raises StepFailed or OutcomeUnknown
+    Raises StepFailed or OutcomeUnknown
     at the first step that was refused or whose outcome nobody knows; what ran before stands but for what was put
     for the plan's time alone, and planning again from there comes to the same end.
     """
-    with ExitStack() as locks:
-        for host in sorted(locked):
-            locks.enter_context(setting.session(host).host.hold("hastore"))
-        return _Application(setting, state).run(waves)
+    return _Application(setting, state).run(waves)
 
 
 class _Application:
@@ -74,6 +77,7 @@ class _Application:
         self.steps: list[StepReport] = []
         self.stall: float | None = None
         self.served = serves(state)
+        self.looked = self.began
         self.redactor = Redactor()
 
     def run(self, waves: Iterable[Sequence[Step]]) -> ApplyReport:
@@ -99,7 +103,7 @@ class _Application:
         """Do the steps that are due whatever happened; where that fails too, note it at the error."""
         if not steps:
             return
-        self.state = self.setting.observe()
+        self.look()
         try:
             self.change(steps)
         except HastoreError as trouble:
@@ -119,7 +123,7 @@ class _Application:
                 verdicts |= answered
             before = self.state
             if ready:
-                self.state = self.setting.observe()
+                self.look()
             tries += 1
             for step, _ in ready:
                 if verdicts[step.key].result == "stale":
@@ -200,12 +204,19 @@ class _Application:
         msg = f"{step.title} on {step.host}: {why}"
         raise StepFailed(msg)
 
+    def look(self) -> None:
+        """Look at every host; what was served at first and is not now has not been since the look before."""
+        before, self.state = self.looked, self.setting.observe()
+        self.looked = self.setting.clock.now
+        if self.served and not serves(self.state):
+            self.stall = (self.stall or 0.0) + self.looked - before
+
     # -- waiting --------------------------------------------------------------------------------------
 
     def wait(self, step: Watch) -> None:
-        """Look until the step's end is there; measure meanwhile for how long storage is not served."""
+        """Look until the step's end is there."""
         clock = self.setting.clock
-        began = last = clock.now
+        began = clock.now
         pause = 0.25
         moved = False
         since: float | None = None
@@ -220,10 +231,7 @@ class _Application:
                 self.hope(step, clock.now - began)
             clock.sleep(pause)
             pause = min(step.patience, pause * 1.5)
-            self.state = self.setting.observe()
-            if self.served and step.subsystem == "pacemaker" and not serves(self.state):
-                self.stall = (self.stall or 0.0) + clock.now - last
-            last = clock.now
+            self.look()
         self.finish(step, "done" if moved else "already so", began=began)
 
     def hope(self, step: Watch, waited: float) -> None:
