@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from hastore.model.errors import SpecError
 from hastore.model.secrets import Secret
 from hastore.model.values import NO_PARAMS, Params, as_params, field, value
+
+AUTHMETHOD: Final = "node.session.auth.authmethod"
+USERNAME: Final = "node.session.auth.username"
+PASSWORD: Final = "node.session.auth.password"  # noqa: S105  # the name of a setting, no password
+USERNAME_IN: Final = "node.session.auth.username_in"
+PASSWORD_IN: Final = "node.session.auth.password_in"  # noqa: S105  # the same
+_SAID_OTHERWISE: Final = {
+    "node.startup": "a login is made again at each boot",
+    AUTHMETHOD: "chap_user and chap_secret say it",
+    USERNAME: "give chap_user",
+    PASSWORD: "give chap_secret, a Secret",
+    USERNAME_IN: "mutual CHAP is not supported",
+    PASSWORD_IN: "mutual CHAP is not supported",
+}
+"""Settings that are not given as such, and why."""
 
 
 @value
@@ -16,9 +34,11 @@ class Login:
 
 @value
 class Initiator:
-    """A client machine: its host name, its iSCSI name, and its logins.
+    """A client machine: its host name, its iSCSI name, its logins, and how it makes them.
 
-    Without `iqn` the one that the machine has is used as it is.
+    Without `iqn` the one that the machine has is used as it is. `chap_user` and `chap_secret` belong together.
+    Raises SpecError where one of them is missing, where a setting says what they say, and where a user or a
+    setting is text that a node record does not keep.
     """
 
     host: str
@@ -28,3 +48,19 @@ class Initiator:
     chap_secret: Secret | None = None
     settings: Params = field(default=NO_PARAMS, converter=as_params)
     """open-iscsi's node settings, such as `node.session.timeo.replacement_timeout`."""
+
+    def __attrs_post_init__(self) -> None:
+        """Check what goes into node records."""
+        if bool(self.chap_user) != (self.chap_secret is not None):
+            msg = f"client {self.host}: chap_user and chap_secret belong together; give both or neither"
+            raise SpecError(msg)
+        for name, why in _SAID_OTHERWISE.items():
+            if name in self.settings:
+                msg = f"client {self.host}: {name} is none of its settings: {why}"
+                raise SpecError(msg)
+        for name, text in {"chap_user": self.chap_user, **self.settings}.items():
+            if text != text.strip() or not text.isprintable():
+                msg = (
+                    f"client {self.host}: {name} begins or ends with a blank or is not printable, which no record keeps"
+                )
+                raise SpecError(msg)

@@ -305,14 +305,42 @@ class ClientSession:
 
 
 @value
+class NodeRecord:
+    """A node record: what open-iscsi keeps of a target at a portal, for the next login. Passwords are not kept here."""
+
+    target: str
+    portal: str
+    """`ip:port`."""
+    settings: Params = field(default=NO_PARAMS, converter=as_params)
+    """What is set, without passwords, in the order of the record."""
+    has_password: bool = False
+    """A CHAP password is set; which one, nobody tells."""
+    mutual: bool = False
+    """A password for the target is set, too."""
+    interface: str = "default"
+    path: str = ""
+    """The file that holds it; empty where it is not known."""
+    shown: str = field(default="", repr=False, eq=False)
+    """The record as iscsiadm shows it, passwords masked, for what edits it; empty where nobody looked."""
+
+
+@value
 class ClientState:
     """open-iscsi on one client."""
 
     iqn: str = ""
     sessions: tuple[ClientSession, ...] = ()
-    records: tuple[tuple[str, str], ...] = ()
-    """Node records as (target, portal)."""
+    nodes: tuple[NodeRecord, ...] = ()
     version: str = ""
+
+    @property
+    def records(self) -> tuple[tuple[str, str], ...]:
+        """Node records as (target, portal)."""
+        return tuple(dict.fromkeys((node.target, node.portal) for node in self.nodes))
+
+    def nodes_of(self, target: str, portal: str) -> tuple[NodeRecord, ...]:
+        """Return the records of a target at a portal, one an interface; usually it is one."""
+        return tuple(node for node in self.nodes if (node.target, node.portal) == (target, portal))
 
 
 # -- together -----------------------------------------------------------------------------------------

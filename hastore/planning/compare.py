@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from hastore.model.client import Initiator
 from hastore.model.drbd import DrbdResource
 from hastore.model.findings import Finding, Severity
 from hastore.model.lvm import LvmSettings, VolumeGroup
@@ -31,7 +32,7 @@ from hastore.model.values import value
 from hastore.planning.compose import compose
 from hastore.planning.evolve import client_on, drbd_on, lvm_on, scst_on, target_on, vg_on
 from hastore.planning.steps import Step
-from hastore.planning.steps_client import DiscoverTarget, Login, with_port
+from hastore.planning.steps_client import ConfigureSession, DiscoverTarget, Login, with_port
 from hastore.planning.steps_cluster import AwaitCluster, PatchCib, bindings, edits_between
 from hastore.planning.steps_drbd import (
     AdjustDrbd,
@@ -346,11 +347,22 @@ def _client_steps(stack: StorageStack, state: ClusterState) -> Iterator[Step]:
     for client in stack.clients:
         known = client_on(state, client.host)
         live = {(s.target, with_port(s.portal)) for s in known.sessions}
-        recorded = {(target, with_port(portal)) for target, portal in known.records}
+        recorded = set(known.records)
         for login in client.logins:
             for portal in map(with_port, login.portals):
-                if (login.target, portal) in live:
-                    continue
-                if (login.target, portal) not in recorded:
-                    yield DiscoverTarget(client.host, login.target, portal)
-                yield Login(client.host, login.target, portal)
+                here = (login.target, portal)
+                if here not in recorded and here not in live:
+                    yield DiscoverTarget(client.host, *here)
+                if here in recorded or here not in live:
+                    yield from _session_steps(client, state, *here)
+                if here not in live:
+                    yield Login(client.host, *here)
+
+
+def _session_steps(client: Initiator, state: ClusterState, target: str, portal: str) -> Iterator[Step]:
+    """Configure what the record lacks, also below a live session, whose next login is the next failover."""
+    if not (client.chap_user or client.settings):
+        return
+    step = ConfigureSession(client.host, target, portal, client.chap_user, client.chap_secret, client.settings)
+    if not step.ensures(state):
+        yield step

@@ -1,4 +1,4 @@
-"""Steps on clients: discovery, login, logout."""
+"""Steps on clients: discovery, settings and CHAP, login, logout."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import ClassVar
 
 import attrs
 
+from hastore.model.client import AUTHMETHOD, USERNAME
 from hastore.model.names import ISCSI_PORT
-from hastore.model.state import ClientSession, ClientState, ClusterState
-from hastore.model.values import value
+from hastore.model.secrets import Secret
+from hastore.model.state import ClientSession, ClientState, ClusterState, NodeRecord
+from hastore.model.values import NO_PARAMS, Params, as_params, field, value
 from hastore.planning.evolve import client_on, host_of, with_host
 from hastore.planning.steps import HostStep, Layer, Subsystem
 
@@ -60,8 +62,66 @@ class DiscoverTarget(_ClientStep):
 
     def effect(self, state: ClusterState) -> ClusterState:
         client = client_on(state, self.host)
-        records = (*client.records, (self.target, self.portal))
-        return with_host(state, self.host, client=attrs.evolve(client, records=records))
+        nodes = (*client.nodes, NodeRecord(self.target, self.portal))
+        return with_host(state, self.host, client=attrs.evolve(client, nodes=nodes))
+
+
+@value
+class ConfigureSession(_ClientStep):
+    """Give the record of a target at a portal its CHAP user and settings, for the next login.
+
+    A session that is there keeps what it was made with. A password that the record has can't be compared, only
+    whether it has one: another secret for the same user is not seen.
+    """
+
+    base_layer: ClassVar[int] = Layer.CLIENT_CONFIGURE
+    verb: ClassVar[str] = "configure"
+    fresh: ClassVar[bool] = True
+    user: str = ""
+    secret: Secret | None = None
+    settings: Params = field(default=NO_PARAMS, converter=as_params)
+
+    @property
+    def title(self) -> str:
+        given = [f"CHAP user {self.user}"] if self.user else []
+        return f"set {', '.join([*given, *self.settings])} for {self.target} through {self.portal}"
+
+    def requires(self, state: ClusterState) -> str:
+        nodes = client_on(state, self.host).nodes_of(self.target, self.portal)
+        if not nodes:
+            return f"{self.host} has no record of {self.target} through {self.portal}: discover it first"
+        if self.user and any(node.mutual for node in nodes):
+            return (
+                f"the record of {self.target} through {self.portal} has a password for mutual CHAP, which would be "
+                "lost; give it its CHAP user by hand"
+            )
+        return super().requires(state)
+
+    def ensures(self, state: ClusterState) -> bool:
+        nodes = client_on(state, self.host).nodes_of(self.target, self.portal)
+        return bool(nodes) and not any(self.credentials_missing(node) or self.unmet(node) for node in nodes)
+
+    def credentials_missing(self, node: NodeRecord) -> bool:
+        """Tell whether a record lacks the user, or any password."""
+        if not self.user:
+            return False
+        said = (node.settings.get(AUTHMETHOD), node.settings.get(USERNAME))
+        return said != ("CHAP", self.user) or not node.has_password
+
+    def unmet(self, node: NodeRecord) -> Params:
+        """Return the settings that a record has otherwise."""
+        return Params({name: text for name, text in self.settings.items() if node.settings.get(name, "") != text})
+
+    def effect(self, state: ClusterState) -> ClusterState:
+        client = client_on(state, self.host)
+        concerned = client.nodes_of(self.target, self.portal)
+        nodes = tuple(self._configured(node) if node in concerned else node for node in client.nodes)
+        return with_host(state, self.host, client=attrs.evolve(client, nodes=nodes))
+
+    def _configured(self, node: NodeRecord) -> NodeRecord:
+        chap = {AUTHMETHOD: "CHAP", USERNAME: self.user} if self.user else {}
+        settings = node.settings.with_({**chap, **self.settings})
+        return attrs.evolve(node, settings=settings, has_password=node.has_password or bool(self.user), shown="")
 
 
 @value

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hastore.sim.block import Block, Content
 from hastore.sim.filesystem import refuse
 from hastore.sim.network import Network
+from hastore.sim.open_iscsi_records import DEFAULTS, Record, Records
 from hastore.sim.scst import Scst
 from hastore.sim.scst_targets import Session as ServerSession
 from hastore.sim.world import Node
@@ -22,13 +23,6 @@ RETRY_SECONDS = 1.0
 """Between two attempts to log in again (recorded: back within 0.5 s when it was forced out, 1 to 8 s after a failover)."""
 NOTICE_SECONDS = 10.0
 """Until a silent target is noticed: noop_out_interval and noop_out_timeout, 5 s each (iscsid.conf)."""
-DEFAULTS = {
-    "node.startup": "manual",
-    "node.session.timeo.replacement_timeout": "120",
-    "node.session.auth.authmethod": "None",
-    "node.session.auth.username": "",
-    "node.session.auth.password": "",
-}
 AUTHORIZATION, FATAL, TIMEOUT, UNREACHABLE = 24, 19, 8, 4
 
 
@@ -86,6 +80,8 @@ class Session:
     ip: str
     port: int
     initiator: OpenIscsi
+    record: Record
+    """The node record as it was at the login: iscsid keeps it for as long as the session lasts."""
     server: ServerSession | None = None
     server_node: str = ""
     failed_since: float | None = None
@@ -101,8 +97,7 @@ class Session:
     @property
     def timeout(self) -> float:
         """Seconds until waiting I/O fails."""
-        record = self.initiator.records.get((self.target, f"{self.ip}:{self.port}"), DEFAULTS)
-        return float(record["node.session.timeo.replacement_timeout"])
+        return float(self.record["node.session.timeo.replacement_timeout"])
 
     @property
     def logged_in(self) -> bool:
@@ -131,7 +126,7 @@ class OpenIscsi:
     def __init__(self, node: Node, block: Block) -> None:
         self.node = node
         self.block = block
-        self.records: dict[tuple[str, str], dict[str, str]] = {}
+        self.node_records = Records(node.files)
         self.sessions: dict[int, Session] = {}
         self.next_sid = 1
         if not node.files.exists(NAME_FILE):
@@ -144,6 +139,11 @@ class OpenIscsi:
         return next(
             (line.partition("=")[2].strip() for line in text.splitlines() if line.startswith("InitiatorName=")), ""
         )
+
+    @property
+    def records(self) -> dict[tuple[str, str], Record]:
+        """Every node record: (target, `ip:port`) -> its settings."""
+        return self.node_records.all()
 
     # Reaching targets
 
@@ -166,8 +166,11 @@ class OpenIscsi:
                 return scst
         raise LoginRefused(UNREACHABLE if found else TIMEOUT)
 
-    def discover(self, ip: str, port: int = PORT) -> list[tuple[str, str]]:
-        """Return (portal, target) for all that a portal offers, the asked address first; LoginRefused."""
+    def discover(self, ip: str, port: int = PORT, *, keep: bool = False) -> list[tuple[str, str]]:
+        """Return (portal, target) for all that a portal offers, the asked address first; LoginRefused.
+
+        Each gets a record; one that is there is made anew unless it is to be kept (open-iscsi usr/idbm.c:2566).
+        """
         scst = self._at(ip, port)
         if not scst.driver_enabled():
             raise LoginRefused(TIMEOUT)
@@ -175,12 +178,15 @@ class OpenIscsi:
         names = [name for name in scst.discover() if scst.targets[name].portal_allowed(ip)]
         found = [(f"{a}:{port}", name) for name in names for a in addresses if scst.targets[name].portal_allowed(a)]
         for portal, name in found:
-            self.records.setdefault((name, portal), dict(DEFAULTS))
+            if not (keep and self.node_records.get(name, portal)):
+                by = {"address": ip, "port": str(port), "type": "send_targets"}
+                self.node_records.add(name, portal, {f"node.discovery_{part}": text for part, text in by.items()})
         return found
 
     def login(self, target: str, ip: str, port: int) -> Session:
         """Open a session and attach its disks; LoginRefused."""
-        session = Session(self.next_sid, target, ip, port, self)
+        record = self.node_records.get(target, f"{ip}:{port}") or dict(DEFAULTS)
+        session = Session(self.next_sid, target, ip, port, self, record)
         self._connect(session)
         self.next_sid += 1
         self.sessions[session.sid] = session
@@ -204,8 +210,7 @@ class OpenIscsi:
         own = self.node.subsystem(Network)
         link = own.network_of(session.ip)
         mine = next((a.ip for a in own.addresses.values() if a.nic == link), self.node.name)
-        record = self.records.get((session.target, f"{session.ip}:{session.port}"), DEFAULTS)
-        self._authenticate(scst, session.target, record)
+        self._authenticate(scst, session.target, session.record)
         try:
             session.server = scst.login(self.name, mine, session.ip, session.target)
         except OSError as error:
@@ -214,7 +219,7 @@ class OpenIscsi:
         session.server_node = scst.node.name
         session.failed_since = session.silent_since = None
 
-    def _authenticate(self, scst: Scst, iqn: str, record: dict[str, str]) -> None:
+    def _authenticate(self, scst: Scst, iqn: str, record: Record) -> None:
         target = scst.targets.get(iqn)
         users = target.users["IncomingUser"] if target is not None else {}
         name, password = record["node.session.auth.username"], record["node.session.auth.password"]

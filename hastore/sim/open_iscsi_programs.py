@@ -5,7 +5,6 @@ from __future__ import annotations
 from hastore.sim.block import Block
 from hastore.sim.open_iscsi import (
     AUTHORIZATION,
-    DEFAULTS,
     FATAL,
     PORT,
     TIMEOUT,
@@ -13,13 +12,15 @@ from hastore.sim.open_iscsi import (
     OpenIscsi,
     Session,
 )
+from hastore.sim.open_iscsi_records import NotModified, show
 from hastore.sim.world import Call, Node, Reply, reply
 
-NO_OBJECTS, PRESENT = 21, 15
+NO_OBJECTS, PRESENT, INVALID = 21, 15, 7
 _VALUED = {
     "-m": "mode", "--mode": "mode", "-t": "type", "--type": "type", "-p": "portal", "--portal": "portal",
     "-T": "target", "--targetname": "target", "-o": "op", "--op": "op", "-n": "name", "--name": "name",
     "-v": "value", "--value": "value", "-P": "print", "--print": "print", "-r": "sid", "--sid": "sid",
+    "-I": "interface", "--interface": "interface",
 }  # fmt: skip
 _FLAGS = {"-l": "login", "--login": "login", "-u": "logout", "--logout": "logout", "-R": "rescan", "--rescan": "rescan"}
 _WORDS = {
@@ -38,8 +39,24 @@ def install(node: Node) -> OpenIscsi:
     block = node.subsystem(Block)
     initiator = OpenIscsi(node, block)
     node.install("open-iscsi", initiator)
-    node.programs["iscsiadm"] = iscsiadm
+    node.programs |= {"iscsiadm": iscsiadm, "find": find}
     return initiator
+
+
+def find(call: Call) -> Reply:
+    """`find DIR... -type f`."""
+    *folders, option, kind = call.argv[1:]
+    if (option, kind) != ("-type", "f"):
+        call.give_up()
+    out, err = "", ""
+    for folder in folders:
+        try:
+            tree = call.node.files.tree(folder)
+        except OSError as error:
+            err += f"find: '{folder}': {error.strerror}\n"
+            continue
+        out += "".join(f"{folder}/{name}\n" for name, entry in tree.items() if entry.kind == "file")
+    return reply(1 if err else 0, out=out, err=err)
 
 
 def iscsiadm(call: Call) -> Reply:
@@ -48,6 +65,8 @@ def iscsiadm(call: Call) -> Reply:
         return reply(out="iscsiadm version 2.1.8\n")
     options = _options(call)
     initiator = call.node.subsystem(OpenIscsi)
+    if options.get("interface") not in {None, "default"}:
+        raise call.unknown(options["interface"])
     if options.get("mode") == "discovery":
         return _discovery(call, initiator, options)
     if options.get("mode") == "session":
@@ -81,13 +100,14 @@ def _portal(text: str) -> tuple[str, int]:
 
 
 def _discovery(call: Call, initiator: OpenIscsi, options: dict[str, str]) -> Reply:
-    if options.get("type") not in {"st", "sendtargets"} or "portal" not in options:
+    known = options.get("type") in {"st", "sendtargets"} and options.get("op") in {None, "new"}
+    if not known or "portal" not in options:
         raise call.unknown()
     ip, port = _portal(options["portal"])
     given_up = call.node.world.clock.now + _DISCOVERY_SECONDS
     while True:
         try:
-            found = initiator.discover(ip, port)
+            found = initiator.discover(ip, port, keep=options.get("op") == "new")
         except LoginRefused as refused:
             if call.node.world.clock.now >= given_up:
                 said = "iscsiadm: connection login retries (reopen_max) 5 exceeded\niscsiadm: Could not perform SendTargets discovery: "
@@ -187,7 +207,8 @@ def _chosen(initiator: OpenIscsi, options: dict[str, str]) -> list[tuple[str, st
 def _node(call: Call, initiator: OpenIscsi, options: dict[str, str]) -> Reply:
     if options.get("op") == "new" and {"target", "portal"} <= set(options):
         ip, port = _portal(options["portal"])
-        initiator.records.setdefault((options["target"], f"{ip}:{port}"), dict(DEFAULTS))
+        if initiator.node_records.get(options["target"], f"{ip}:{port}") is None:
+            initiator.node_records.add(options["target"], f"{ip}:{port}", {})
         return reply(
             out=f"New iSCSI node [tcp:[hw=,ip=,net_if=,iscsi_if=default] {ip},{port},-1 {options['target']}] added\n"
         )
@@ -203,25 +224,23 @@ def _node(call: Call, initiator: OpenIscsi, options: dict[str, str]) -> Reply:
     if "logout" in options:
         return _log_out(initiator, chosen)
     if options.get("op") == "update":
-        for record in chosen:
-            initiator.records[record][options["name"]] = options["value"]
-        return reply()
+        return _update(initiator, chosen, options)
     if options.get("op") == "delete":
         return _forget(initiator, chosen)
     if options.get("op") in {"show", None} and ("target" in options or options.get("op")):
-        return reply(out="".join(_record_text(initiator, record) for record in chosen))
+        records = initiator.records
+        return reply(out="".join(show(records[record]) for record in chosen))
     return reply(out="".join(f"{portal},1 {target}\n" for target, portal in chosen))
 
 
-def _record_text(initiator: OpenIscsi, record: tuple[str, str]) -> str:
-    target, portal = record
-    ip, _, port = portal.rpartition(":")
-    lines = ["# BEGIN RECORD 2.1.8", f"node.name = {target}", "node.tpgt = 1"]
-    settings = initiator.records[record] | {"node.conn[0].address": ip, "node.conn[0].port": port}
-    for name in sorted(settings):
-        hidden = "********" if name.endswith("password") and settings[name] else settings[name]
-        lines.append(f"{name} = {hidden or '<empty>'}")
-    return "\n".join([*lines, "# END RECORD", ""])
+def _update(initiator: OpenIscsi, chosen: list[tuple[str, str]], options: dict[str, str]) -> Reply:
+    for target, portal in chosen:
+        try:
+            initiator.node_records.update(target, portal, options["name"], options["value"])
+        except NotModified as refused:
+            ending = "iscsiadm: Could not execute operation on all records: invalid parameter\n"
+            return reply(INVALID, err=f"{refused}{ending}")
+    return reply()
 
 
 def _where(session: Session | None, sid: int, target: str = "", portal: str = "") -> str:
@@ -281,5 +300,5 @@ def _forget(initiator: OpenIscsi, chosen: list[tuple[str, str]]) -> Reply:
                 + "iscsiadm: Could not execute operation on all records: session exists\n",
             )
     for record in chosen:
-        del initiator.records[record]
+        initiator.node_records.remove(*record)
     return reply()

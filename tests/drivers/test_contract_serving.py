@@ -121,6 +121,14 @@ class TestOpenIscsi(DriverContract):
             steps=(
                 *serve(),
                 client.DiscoverTarget("client1", IQN, portal),
+                client.ConfigureSession(
+                    "client1",
+                    IQN,
+                    portal,
+                    "joe",
+                    Secret.literal("correct horse battery"),
+                    {"node.session.timeo.replacement_timeout": "30", "node.session.queue_depth": "64"},
+                ),
                 client.Login("client1", IQN, portal),
                 client.Logout("client1", IQN, portal),
             ),

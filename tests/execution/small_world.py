@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import hastore
 from hastore import sim
+from hastore.model.values import NO_PARAMS
 
 IQN = "iqn.2026-11.example.lab:disks"
 CLIENT_IQN = "iqn.1993-08.org.debian:01:client"
@@ -14,7 +17,7 @@ def lab() -> sim.Lab:
     return sim.Lab(["store"], {"store": {"/dev/sdb": "10G"}}, ["client"], networks)
 
 
-def stack(*, chap: hastore.Secret | None = None) -> hastore.StorageStack:
+def stack(*, chap: hastore.Secret | None = None, settings: Mapping[str, str] = NO_PARAMS) -> hastore.StorageStack:
     luns = (hastore.Lun(0, "disk_a"), hastore.Lun(1, "disk_b"))
     target = hastore.Target(
         IQN,
@@ -23,7 +26,10 @@ def stack(*, chap: hastore.Secret | None = None) -> hastore.StorageStack:
         node="store",
         incoming_users=(hastore.ChapUser("db", chap),) if chap else (),
     )
-    client = hastore.Initiator("client", logins=(hastore.Login(IQN, ("10.0.0.1",)),))
+    user = "db" if chap else ""
+    client = hastore.Initiator(
+        "client", logins=(hastore.Login(IQN, ("10.0.0.1",)),), chap_user=user, chap_secret=chap, settings=settings
+    )
     volumes = tuple(hastore.LogicalVolume(name, "1G") for name in "abc")
     return hastore.StorageStack(
         nodes=(hastore.StorageNode("store"),),
@@ -33,5 +39,5 @@ def stack(*, chap: hastore.Secret | None = None) -> hastore.StorageStack:
             hastore.ScstDevice("disk_b", "/dev/vg0/b", attributes={"t10_dev_id": "b-1"}),
         ),
         targets=(target,),
-        clients=() if chap else (client,),
+        clients=(client,),
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 from small_world import CLIENT_IQN, IQN, lab, stack
 
 import hastore
 from hastore import sim
+from hastore.execution.secrets import resolve_operations
 from hastore.hosts.operations import Run
 from hastore.sim import SimHost
+from hastore.sim.open_iscsi import OpenIscsi
 
 
 def test_one_host_without_pacemaker_serves_a_group_of_initiators() -> None:
@@ -55,8 +58,65 @@ def test_the_journal_has_every_step_and_no_secret(tmp_path: Path) -> None:
     shown = [path.read_text(), str(plan), repr(plan), plan.diff(), str(plan.commands()), str(report), repr(report)]
     shown += [repr(plan.steps), str(cluster.stack), plan._repr_html_()]
     assert not [text for text in shown if canary in text]
-    written = [operation for operation in world.hosts["store"].performed if canary in repr(operation)]
-    assert not written
+    shown += [repr(operation) for host in world.hosts.values() for operation in host.performed]
+    shown += [repr(cluster.observe()), str(attrs.asdict(cluster.observe().hosts["client"], recurse=True))]
+    assert not [text for text in shown if canary in text]
+
+
+def test_a_client_logs_in_with_its_chap_user_and_settings() -> None:
+    canary = "canary-of-a-secret-44"
+    patience = {"node.session.timeo.replacement_timeout": "300"}
+    wanted = stack(chap=hastore.Secret.literal(canary), settings=patience)
+    world = lab()
+    cluster = hastore.connect(*world.hosts.values())
+    report = cluster.plan(wanted).apply()
+    assert {step.result for step in report.steps} == {"done"}
+    assert cluster.plan(wanted).empty
+    [session] = world.world.nodes["client"].subsystem(OpenIscsi).sessions.values()
+    assert session.logged_in
+    assert session.timeout == 300
+    path = f"/etc/iscsi/nodes/{IQN}/10.0.0.1,3260,1/default"
+    files = world.world.nodes["client"].files
+    assert files.modes[path] == 0o600
+    assert f"node.session.auth.password = {canary}\n".encode() in files.read(path)
+    argvs = [word for host in world.hosts.values() for o in host.performed if isinstance(o, Run) for word in o.argv]
+    assert "iscsiadm" in argvs
+    assert not [word for word in argvs if canary in word]
+
+
+def test_a_live_session_s_record_gets_what_the_stack_says_now() -> None:
+    world = lab()
+    cluster = hastore.connect(*world.hosts.values())
+    cluster.plan(stack()).apply()
+    changed = stack(chap=hastore.Secret.literal("canary-of-a-secret-45"), settings={"node.session.queue_depth": "64"})
+    plan = cluster.plan(changed)
+    assert [step.title for step in plan.steps if step.host == "client"] == [
+        f"set CHAP user db, node.session.queue_depth for {IQN} through 10.0.0.1:3260"
+    ]
+    shown = "\n".join(line for host, line in plan.commands() if host == "client")
+    assert "node.session.queue_depth -v 64" in shown
+    assert "install -m 600" in shown
+    plan.apply(overrides=("chap-on-open-target",))
+    assert cluster.plan(changed).empty
+    cluster.clients["client"].logout(IQN).apply()
+    cluster.clients["client"].login(IQN).apply()
+
+
+def test_a_record_that_somebody_changed_meanwhile_is_left_alone() -> None:
+    world = lab()
+    cluster = hastore.connect(*world.hosts.values())
+    cluster.plan(stack()).apply()
+    changed = stack(chap=hastore.Secret.literal("canary-of-a-secret-46"))
+    session = cluster.session("client")
+    before = cluster.observe()
+    [step] = [step for step in cluster.plan(changed).steps if step.host == "client"]
+    operations = resolve_operations(session.driver("client").render(step, before))
+    record = ("iscsiadm", "-m", "node", "-T", IQN, "-p", "10.0.0.1:3260")
+    other = Run((*record, "-o", "update", "-n", "node.session.queue_depth", "-v", "16"))
+    outcomes = world.hosts["client"].perform([other, *operations])
+    assert session.driver("client").judge(step, outcomes[1:]).result == "stale"
+    [node] = world.world.nodes["client"].subsystem(OpenIscsi).records.values()
+    assert (node["node.session.auth.password"], node["node.session.queue_depth"]) == ("", "16")
 
 
 def test_a_secret_does_not_show_in_a_failure(tmp_path: Path) -> None:

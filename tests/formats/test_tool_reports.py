@@ -29,18 +29,53 @@ def test_sessions_of_both_forms() -> None:
     assert iscsiadm.parse_sessions("") == ()
 
 
-def test_records_and_discoveries() -> None:
-    assert iscsiadm.parse_nodes(SESSIONS["iscsiadm -m node"].output) == ((TARGET, "10.77.1.11:3260"),)
+def test_discoveries() -> None:
     found = next(
         r for command, r in SESSIONS.items() if command.startswith("iscsiadm -m discovery -t st -p 10.77.1.11; rm")
     )
     assert [portal for _, portal in iscsiadm.parse_discovery(found.output)] == ["10.77.1.11:3260", "10.77.0.11:3260"]
-    with pytest.raises(ParseError, match="iscsiadm -m node:1:1"):
-        iscsiadm.parse_nodes("nothing of the kind")
+    with pytest.raises(ParseError, match="iscsiadm -m discovery:1:1"):
+        iscsiadm.parse_discovery("nothing of the kind")
+
+
+def test_node_records() -> None:
+    text = (RECORDINGS / "open_iscsi" / "node-show.txt").read_text()
+    chap, bare = iscsiadm.parse_nodes(text)
+    assert (chap.target, chap.portal) == ("iqn.2026-11.example.lab:disks", "10.0.0.1:3260")
+    assert (bare.target, bare.portal) == ("iqn.2026-11.example.lab:disks", "[fd00::1]:3260")
+    assert (chap.has_password, chap.mutual, bare.has_password) == (True, False, False)
+    assert chap.settings["node.session.auth.username"] == "joe"
+    assert chap.settings["node.session.timeo.replacement_timeout"] == "120"
+    assert "node.session.auth.username" not in bare.settings, "what is empty is not set"
+    assert chap.shown + bare.shown == text
+    for broken in ("nothing of the kind", text.replace("node.name", "node.nome"), text.removesuffix("# END RECORD\n")):
+        with pytest.raises(ParseError, match="iscsiadm -m node -o show"):
+            iscsiadm.parse_nodes(broken)
+
+
+def test_a_password_that_iscsiadm_showed_is_not_kept() -> None:
+    text = (RECORDINGS / "open_iscsi" / "node-show.txt").read_text()
+    shown = text.replace("password = ********", "password = canary-of-a-secret").replace(
+        "password_in = <empty>", "password_in = canary-of-a-secret", 1
+    )
+    records = iscsiadm.parse_nodes(shown)
+    assert (records[0].has_password, records[0].mutual) == (True, True)
+    assert "canary" not in "".join(f"{record!r}{record.shown}{record.settings}" for record in records)
+
+
+def test_the_file_of_a_record_is_found_in_the_place_of_either_distribution() -> None:
+    chap, bare = iscsiadm.parse_nodes((RECORDINGS / "open_iscsi" / "node-show.txt").read_text())
+    debian = f"/etc/iscsi/nodes/{chap.target}/10.0.0.1,3260,1/default"
+    old = f"/var/lib/iscsi/nodes/{bare.target}/fd00::1,3260"
+    files = (debian, old, f"/etc/iscsi/nodes/{chap.target}/10.0.0.1,3260,2/default")
+    assert iscsiadm.file_of(chap, files) == debian
+    assert iscsiadm.file_of(bare, files) == old
+    assert not iscsiadm.file_of(chap, (debian, debian.replace("/etc", "/var/lib"))), "two could be it"
+    assert not iscsiadm.file_of(chap, ())
 
 
 def test_ipv6_portals_and_names() -> None:
-    assert iscsiadm.parse_nodes("[fd00::1]:3260,1 iqn.2026-01.a:b\n") == (("iqn.2026-01.a:b", "[fd00::1]:3260"),)
+    assert iscsiadm.parse_discovery("[fd00::1]:3260,1 iqn.2026-01.a:b\n") == (("iqn.2026-01.a:b", "[fd00::1]:3260"),)
     assert iscsiadm.parse_initiator_name("## do not edit\nInitiatorName=iqn.1993-08.org.debian:01:abc\n") == (
         "iqn.1993-08.org.debian:01:abc"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from storage_clusters import IQN, VIPS, Stack
 from test_pacemaker_journey import stack
@@ -70,6 +72,74 @@ def test_wrong_or_missing_chap_is_refused_with_24() -> None:
     for name, text in (("authmethod", "CHAP"), ("username", "joe"), ("password", "secret12chars")):
         assert told(cluster, *RECORD, "-o", "update", "-n", f"node.session.auth.{name}", "-v", text).exit_code == 0
     assert told(cluster, *RECORD, "--login").exit_code == 0
+
+
+def test_records_are_files_that_a_login_reads() -> None:
+    cluster = discovered()
+    client = cluster.node("drbd01")
+    path = f"/etc/iscsi/nodes/{IQN}/{VIPS[0]},3260,1/default"
+    assert client.files.modes[path] == 0o600
+    cluster.node("centos01").subsystem(Scst).set_attribute(
+        "targets/iscsi/mgmt", f"add_target_attribute {IQN} IncomingUser joe secret12chars"
+    )
+    chap = "\n# a comment\n\tnode.session.auth.authmethod=CHAP\nnode.session.auth.username = jim\nnode.session.auth.username = joe \n"
+    text = client.files.read(path).decode() + chap
+    client.files.write(path, f"{text}node.session.auth.password = wrong-secret\n".encode(), 0o600)
+    assert told(cluster, *RECORD, "--login").exit_code == 24
+    client.files.write(path, f"{text}node.session.auth.password = secret12chars\n".encode(), 0o600)
+    assert told(cluster, *RECORD, "--login").exit_code == 0
+    shown = told(cluster, *RECORD, "-o", "show").stdout.decode()
+    assert "node.session.auth.username = joe\nnode.session.auth.password = ********\n" in shown
+    assert told(cluster, *RECORD, "-o", "update", "-n", "node.session.queue_depth", "-v", "64").exit_code == 0
+    assert b"node.session.auth.password = secret12chars\n" in client.files.read(path), "an update keeps all else"
+
+
+def test_settings_are_checked_in_the_words_of_the_real_one() -> None:
+    cluster = discovered()
+    ending = "iscsiadm: Could not execute operation on all records: invalid parameter\n"
+    for name, text, said in (
+        ("node.session.nonsense", "1", "Cannot modify node.session.nonsense. Invalid param name."),
+        ("node.name", "x", "Cannot modify node.name. It is used to look up the record and cannot be changed."),
+    ):
+        answer = told(cluster, *RECORD, "-o", "update", "-n", name, "-v", text)
+        assert answer == Reply(7, b"", f"iscsiadm: {said}\n{ending}".encode())
+    assert told(cluster, *RECORD, "-o", "update", "-n", "node.session.auth.authmethod", "-v", "nonsense").exit_code == 7
+
+
+def test_records_show_what_was_recorded() -> None:
+    cluster = stack()
+    target, portal = "iqn.2026-11.example.lab:disks", "10.0.0.1:3260"
+    told(cluster, "iscsiadm", "-m", "node", "-T", target, "-p", portal, "-o", "new")
+    for name, text in (("authmethod", "CHAP"), ("username", "joe"), ("password", "secret12chars")):
+        told(
+            cluster,
+            "iscsiadm",
+            "-m",
+            "node",
+            "-T",
+            target,
+            "-o",
+            "update",
+            "-n",
+            f"node.session.auth.{name}",
+            "-v",
+            text,
+        )
+    recorded = (Path(__file__).parents[1] / "recordings" / "open_iscsi" / "node-show.txt").read_text()
+    shown = told(cluster, "iscsiadm", "-m", "node", "-o", "show").stdout.decode()
+    assert shown == recorded[: recorded.index("# END RECORD")] + "# END RECORD\n"
+
+
+def test_a_discovery_makes_records_anew_unless_it_is_told_not_to() -> None:
+    cluster = discovered()
+    told(cluster, *RECORD, "-o", "update", "-n", "node.startup", "-v", "automatic")
+    discovery = ("iscsiadm", "-m", "discovery", "-t", "st", "-p", VIPS[0])
+    records = cluster.node("drbd01").subsystem(OpenIscsi).node_records
+    for argv, expected in (((*discovery, "-o", "new"), "automatic"), (discovery, "manual")):
+        assert told(cluster, *argv).exit_code == 0
+        record = records.get(IQN, f"{VIPS[0]}:3260")
+        assert record is not None
+        assert record["node.startup"] == expected
 
 
 def test_a_portal_that_is_not_allowed_is_refused_with_19() -> None:
