@@ -181,11 +181,21 @@ def _pacemaker_holds(state: ClusterState, resource: DrbdResource) -> bool:
 
 
 def _work_host(stack: StorageStack, state: ClusterState, resource: DrbdResource) -> str:
-    """Return where hand work is done: where it is primary, where good data is, else the first node."""
+    """Return where hand work is done: where it is primary, where good data is, else the first node.
+
+    A node whose resource is down counts by its generation: what a run that was stopped began there goes on
+    there, where a group with a system ID can be seen.
+    """
     nodes = [n for n in stack.node_names if n in resource.nodes] or list(resource.nodes)
     primary = [n for n in nodes if drbd_on(state, n, resource.name).role == "Primary"]
-    good = [n for n in nodes if drbd_on(state, n, resource.name).up_to_date]
+    good = [n for n in nodes if _holds_good_data(state, n, resource)]
     return (primary or good or nodes)[0]
+
+
+def _holds_good_data(state: ClusterState, node: str, resource: DrbdResource) -> bool:
+    there = drbd_on(state, node, resource.name)
+    up = there if there.up else drbd_on(DrbdUp(node, resource).effect(state), node, resource.name)
+    return up.up_to_date
 
 
 def _groups_on(stack: StorageStack, resource: DrbdResource) -> tuple[VolumeGroup, ...]:
