@@ -227,7 +227,9 @@ def _vg_agent(
     if not role:
         hidden = {path: owner for path, owner in lvm.physical_volumes.items() if owner != name}
         return with_lvm(state, node, groups=without(lvm.groups, name), physical_volumes=hidden)
-    seen = lvm.groups.get(name) or VgState(name, size=0, free=0, physical_volumes=group.physical_volumes)
+    seen = lvm.groups.get(name) or VgState(name, size=0, free=0)
+    if group.physical_volumes:  # a look past DRBD found it on the disks below
+        seen = attrs.evolve(seen, physical_volumes=group.physical_volumes)
     volumes = {lv.name: LvState(lv.name, 0, active=True) for lv in group.logical_volumes}
     volumes |= {lv.name: attrs.evolve(lv, active=True) for lv in seen.logical_volumes.values()}
     owned = {**lvm.physical_volumes, **dict.fromkeys(group.physical_volumes, name)}
