@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import reduce
+from itertools import groupby
 from typing import TypeAlias, TypeVar
 
 import attrs
@@ -97,14 +99,33 @@ def apply_edits(cib: Cib, edits: Iterable[Edit]) -> Cib:
     """
     before = _dangling(cib)
     after = cib
-    for edit in edits:
-        after = _apply(after, edit)
+    for primitives, run in groupby(edits, key=_puts_primitive):
+        together = tuple(run)
+        after = _put_primitives(after, together) if primitives else reduce(_apply, together, after)
     broken = sorted(_dangling(after) - before)
     if broken:
         owner, missing = broken[0]
         msg = f"{owner!r} would name {missing!r}, which is not in the configuration: put {missing!r} there too"
         raise SpecError(msg)
     return after
+
+
+def _puts_primitive(edit: Edit) -> bool:
+    return isinstance(edit, Put) and isinstance(edit.element, PacemakerResource)
+
+
+def _put_primitives(cib: Cib, edits: Iterable[Edit]) -> Cib:
+    """Append primitives that are new all at once, for a whole cluster has thousands; then put the others."""
+    taken = {thing.id for thing in (*cib.elements(), *cib.tags, *cib.foreign)}
+    new: dict[str, PacemakerResource] = {}
+    others: list[Edit] = []
+    for edit in edits:
+        match edit:
+            case Put(PacemakerResource() as resource) if resource.id not in taken and resource.id not in new:
+                new[resource.id] = resource
+            case _:
+                others.append(edit)
+    return reduce(_apply, others, attrs.evolve(cib, resources=(*cib.resources, *new.values())))
 
 
 def _apply(cib: Cib, edit: Edit) -> Cib:
@@ -196,8 +217,11 @@ def _put_group(cib: Cib, group: Group) -> Cib:
     _check_members(cib, group)
     old = next((g for g in cib.groups if g.id == group.id), None)
     merged = attrs.evolve(group, ids=group.ids or old.ids) if old else group
+    taken = frozenset(group.members)
     others = tuple(
-        attrs.evolve(g, members=tuple(m for m in g.members if m not in group.members)) if g.id != group.id else g
+        attrs.evolve(g, members=tuple(m for m in g.members if m not in taken))
+        if g.id != group.id and not taken.isdisjoint(g.members)
+        else g
         for g in cib.groups
     )
     moved = attrs.evolve(cib, groups=_replaced(others, merged), places=_place_of_group(cib, group))

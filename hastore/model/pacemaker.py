@@ -10,8 +10,9 @@ equal. So are two `Cib`s that list the same things in another order: sections of
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from hastore.model.values import NO_PARAMS, Params, as_params, field, value
@@ -233,7 +234,11 @@ class Cib:
 
     def resource(self, id: str) -> PacemakerResource | None:
         """Return the primitive of this id, or None."""
-        return next((r for r in self.resources if r.id == id), None)
+        return self._resources_by_id.get(id)
+
+    @cached_property
+    def _resources_by_id(self) -> Mapping[str, PacemakerResource]:
+        return {r.id: r for r in reversed(self.resources)}
 
     def group_of(self, member: str) -> Group | None:
         """Return the group that holds this primitive, or None."""
@@ -248,7 +253,20 @@ class Cib:
         inside = {member for g in self.groups for member in g.members} | {c.resource for c in self.clones}
         known = [*(r.id for r in self.resources), *(g.id for g in self.groups), *(c.id for c in self.clones)]
         free = dict.fromkeys(id for id in known if id not in inside)
-        return (*(place for place in self.places if place in free), *(id for id in free if id not in self.places))
+        placed = frozenset(self.places)
+        return (*(place for place in self.places if place in free), *(id for id in free if id not in placed))
+
+    def of_type(self, *types: str) -> tuple[PacemakerResource, ...]:
+        """Return the primitives whose agent is one of these (`IPaddr2`), whatever its provider, as they stand there."""
+        places = sorted(place for kind in {*types} for place in self._places_of_type.get(kind, ()))
+        return tuple(self.resources[place] for place in places)
+
+    @cached_property
+    def _places_of_type(self) -> Mapping[str, list[int]]:
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for place, resource in enumerate(self.resources):
+            found[resource.agent_type].append(place)
+        return found
 
     def fencing_devices(self) -> tuple[PacemakerResource, ...]:
         """Return the stonith primitives."""

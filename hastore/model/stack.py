@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from hastore.model.client import Initiator
 from hastore.model.corosync import Corosync
@@ -50,28 +51,28 @@ class StorageStack:
 
     def drbd_resource(self, name: str) -> DrbdResource | None:
         """Return the DRBD resource of this name, or None."""
-        return next((r for r in self.drbd if r.name == name), None)
+        return self._drbd.get(name)
 
     def volume_group(self, name: str) -> VolumeGroup | None:
         """Return the volume group of this name, or None."""
-        return next((g for g in self.volume_groups if g.name == name), None)
+        return self._groups.get(name)
 
     def device(self, name: str) -> ScstDevice | None:
         """Return the SCST device of this name, or None."""
-        return next((d for d in self.devices if d.name == name), None)
+        return self._devices.get(name)
 
     def target(self, iqn: str) -> Target | None:
         """Return the target of this name, or None."""
-        return next((t for t in self.targets if t.iqn == iqn), None)
+        return self._targets.get(iqn)
 
     def served_by_pacemaker(self, reference: str) -> bool:
         """True where a Pacemaker resource of the stack serves this object (`target:<iqn>`, `vg:<name>` ...)."""
-        return self.pacemaker is not None and any(r.serves == reference for r in self.pacemaker.resources)
+        return reference in self._served
 
     def drbd_under(self, group: VolumeGroup) -> DrbdResource | None:
         """Return the DRBD resource whose device carries the volume group, or None."""
-        paths = set(group.physical_volumes)
-        return next((r for r in self.drbd if any(v.device in paths for v in r.volumes)), None)
+        carrying = [self._carriers[path] for path in group.physical_volumes if path in self._carriers]
+        return self.drbd[min(carrying)] if carrying else None
 
     def groups_of(self, device: str) -> Iterator[tuple[Target, InitiatorGroup | None]]:
         """Yield the targets, and groups of targets, that show a device."""
@@ -81,3 +82,31 @@ class StorageStack:
             for group in target.groups:
                 if any(lun.device == device for lun in group.luns):
                     yield target, group
+
+    # -- found by name, however many there are; the first of a name wins ------------------------------
+
+    @cached_property
+    def _drbd(self) -> Mapping[str, DrbdResource]:
+        return {r.name: r for r in reversed(self.drbd)}
+
+    @cached_property
+    def _groups(self) -> Mapping[str, VolumeGroup]:
+        return {g.name: g for g in reversed(self.volume_groups)}
+
+    @cached_property
+    def _devices(self) -> Mapping[str, ScstDevice]:
+        return {d.name: d for d in reversed(self.devices)}
+
+    @cached_property
+    def _targets(self) -> Mapping[str, Target]:
+        return {t.iqn: t for t in reversed(self.targets)}
+
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        return frozenset(r.serves for r in self.pacemaker.resources) if self.pacemaker is not None else frozenset()
+
+    @cached_property
+    def _carriers(self) -> Mapping[str, int]:
+        """Path of a DRBD device -> the place of its resource."""
+        places = reversed(tuple(enumerate(self.drbd)))
+        return {v.device: place for place, resource in places for v in resource.volumes}

@@ -6,7 +6,9 @@ there and never absent (recording drbd84: "Wrong medium type").
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal, TypeAlias, TypeVar
 
 from hastore.model.drbd import DrbdResource
@@ -283,11 +285,16 @@ class PacemakerState:
 
     def where(self, resource: str, role: str = "") -> tuple[str, ...]:
         """Return the nodes where a primitive runs, in this role where one is given."""
-        return tuple(
-            r.node
-            for r in self.resources
-            if r.id == resource and r.node and r.role != "Stopped" and role in ("", r.role)
-        )
+        return tuple(r.node for r in self._running.get(resource, ()) if role in ("", r.role))
+
+    @cached_property
+    def _running(self) -> Mapping[str, list[ResourceStatus]]:
+        """Primitive -> its instances that run."""
+        found: defaultdict[str, list[ResourceStatus]] = defaultdict(list)
+        for status in self.resources:
+            if status.node and status.role != "Stopped":
+                found[status.id].append(status)
+        return found
 
 
 # -- clients ------------------------------------------------------------------------------------------

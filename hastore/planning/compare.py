@@ -176,7 +176,7 @@ def _pacemaker_holds(state: ClusterState, resource: DrbdResource) -> bool:
     """True where the live CIB already has an agent for the resource: then it is Pacemaker's to bring up."""
     pacemaker = state.pacemaker()
     return isinstance(pacemaker, PacemakerState) and any(
-        r.params.get("drbd_resource") == resource.name for r in pacemaker.cib.resources
+        r.params.get("drbd_resource") == resource.name for r in pacemaker.cib.of_type("drbd")
     )
 
 
@@ -311,9 +311,8 @@ def _target_parts(state: ClusterState, target: Target, host: str) -> Iterator[St
     users = present.incoming_users if present else ()
     yield from (AddIncomingUser(host, iqn, user) for user in target.incoming_users if user.name not in users)
     groups = {g.name: g for g in present.groups} if present else {}
-    for lun in target.luns:
-        if present is None or (lun.number, lun.device) not in {(other.number, other.device) for other in present.luns}:
-            yield AddLun(host, iqn, lun)
+    for_all = {(lun.number, lun.device) for lun in present.luns} if present else set()
+    yield from (AddLun(host, iqn, lun) for lun in target.luns if (lun.number, lun.device) not in for_all)
     for group in target.groups:
         there = groups.get(group.name)
         if there is None:

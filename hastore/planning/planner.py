@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from graphlib import TopologicalSorter
+from itertools import groupby
+from typing import NamedTuple
 
 from hastore.model.findings import Finding, Severity, by_weight
 from hastore.model.stack import StorageStack
@@ -81,47 +83,66 @@ def _impossible(step: Step, reason: str) -> Finding:
 
 
 def _waves(steps: tuple[Step, ...]) -> list[list[Step]]:
-    """Sort steps topologically, then put each into the earliest wave it may share."""
-    ordered = sorted(steps, key=lambda s: s.layer)
-    graph = _edges(ordered)
-    place: dict[int, int] = {}
-    for number in TopologicalSorter(graph).static_order():
-        place[number] = max((_after(ordered[n], ordered[number], place[n]) for n in graph[number]), default=0)
-    count = max(place.values(), default=-1) + 1
-    waves: list[list[Step]] = [[] for _ in range(count)]
-    for number, step in enumerate(ordered):
-        waves[place[number]].append(step)
-    return waves
+    """Put each step into the earliest wave it may share, behind all of lower layers that its objects went through."""
+    waves: defaultdict[int, list[Step]] = defaultdict(list)
+    trail = _Trail()
+    for _, layer in groupby(sorted(steps, key=_layer), key=_layer):
+        placed = [(step, _Batch(step.host, isinstance(step, Watch))) for step in layer]
+        numbers = [trail.first_wave(step, batch) for step, batch in placed]
+        for (step, batch), number in zip(placed, numbers, strict=True):
+            waves[number].append(step)
+            trail.add(step, batch, number)
+    return [waves[number] for number in sorted(waves)]
 
 
-def _edges(ordered: list[Step]) -> dict[int, set[int]]:
-    """Return for each step those of lower layers that it must follow; linear in steps that share objects."""
-    makers: dict[str, list[int]] = {}
-    graph: dict[int, set[int]] = {}
-    for number, step in enumerate(ordered):
-        wanted = step.needs | step.touches
+class _Batch(NamedTuple):
+    """What steps of one wave may share."""
+
+    host: str
+    watches: bool
+
+
+class _Trail:
+    """Which waves the objects went through so far: a few numbers an object, however many steps touched it."""
+
+    def __init__(self) -> None:
+        self._last: defaultdict[str, dict[_Batch, int]] = defaultdict(dict)
+        """Reference -> the last wave of each kind of batch that touched it."""
+        self._references: defaultdict[str, set[str]] = defaultdict(set)
+        """Object -> how steps referred to it: for one host or for all."""
+
+    def add(self, step: Step, batch: _Batch, wave: int) -> None:
+        for touched in (*step.touches, EVERYTHING):
+            self._last[touched][batch] = max(wave, self._last[touched].get(batch, 0))
+            self._references[_object(touched)].add(touched)
+
+    def first_wave(self, step: Step, batch: _Batch) -> int:
+        """Return the first wave the step may be in: a batch is shared on one host only, with nothing to look at."""
+        apart = step.fresh or batch.watches
+        return max(
+            (
+                wave + (apart or earlier.watches or earlier.host != batch.host)
+                for reference in self._concerned(step.needs | step.touches)
+                for earlier, wave in self._last[reference].items()
+            ),
+            default=0,
+        )
+
+    def _concerned(self, wanted: frozenset[str]) -> set[str]:
+        """Return the references that mean what is wanted; one without a host means it on every host."""
         if EVERYTHING in wanted:
-            candidates = set(range(number))
-        else:
-            candidates = {
-                n for want in wanted for n in makers.get(_object(want), ()) if _concerns(ordered[n].touches, want)
-            }
-        graph[number] = {n for n in candidates if ordered[n].layer < step.layer}
-        for made in step.touches:
-            makers.setdefault(_object(made), []).append(number)
-    return graph
+            return {EVERYTHING}
+        return {
+            known
+            for want in wanted
+            for known in self._references[_object(want)]
+            if known == want or not ("@" in known and "@" in want)
+        }
 
 
-def _after(earlier: Step, later: Step, wave: int) -> int:
-    """Return the first wave the later step may be in: the same batch only on the same host, with nothing to look at."""
-    apart = later.fresh or isinstance(earlier, Watch) or isinstance(later, Watch) or earlier.host != later.host
-    return wave + 1 if apart else wave
+def _layer(step: Step) -> int:
+    return step.layer
 
 
 def _object(reference: str) -> str:
     return reference.partition("@")[0]
-
-
-def _concerns(made: frozenset[str], want: str) -> bool:
-    """True where one of the made references means the wanted one; one without a host means it on every host."""
-    return any(one == want or (_object(one) == _object(want) and not ("@" in one and "@" in want)) for one in made)

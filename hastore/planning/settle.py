@@ -7,8 +7,11 @@ here is held against what is seen, and a difference stops a plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from itertools import combinations
+from typing import TypeVar
 
 import attrs
 
@@ -42,6 +45,7 @@ from hastore.planning.evolve import (
 )
 from hastore.planning.steps_drbd import DrbdUp, connected
 
+V = TypeVar("V")
 _OFF = {"stopped", "false", "no", "off", "0"}
 
 
@@ -71,28 +75,28 @@ class _Placing:
     pacemaker: PacemakerState
     prefer: Mapping[str, str]
 
-    @property
+    @cached_property
     def usable(self) -> tuple[str, ...]:
         return tuple(n.name for n in self.pacemaker.nodes.values() if _usable(n))
 
     def places(self) -> tuple[Place, ...]:
         places = [place for clone in self.cib.clones for place in self.of_clone(clone)]
-        for unit, members in self.units().items():
+        for unit, members in self.units.items():
             node = self.node_of(unit)
             if node and self.enabled(unit):
                 places.extend(Place(member, node) for member in members if self.enabled(member))
         return tuple(places)
 
+    @cached_property
     def units(self) -> dict[str, tuple[str, ...]]:
         """Return what moves as one, with its members: groups, and primitives in neither group nor clone."""
         grouped = {member for group in self.cib.groups for member in group.members}
         cloned = {clone.resource for clone in self.cib.clones}
-        units = {group.id: group.members for group in self.cib.groups if group.id not in cloned}
+        units = {id: members for id, members in self.members.items() if id not in cloned}
         return units | {r.id: (r.id,) for r in self.cib.resources if r.id not in grouped | cloned}
 
     def of_clone(self, clone: Clone) -> list[Place]:
-        group = next((g for g in self.cib.groups if g.id == clone.resource), None)
-        members = group.members if group else (clone.resource,)
+        members = self.members.get(clone.resource, (clone.resource,))
         if not self.enabled(clone.id):
             return []
         promoted = self.promoted_node(clone) if clone.promotable else ""
@@ -110,11 +114,10 @@ class _Placing:
     def promoted_node(self, clone: Clone) -> str:
         """Return where a promotable clone is promoted: where what depends on it goes, else where it is."""
         nodes = self.nodes_of(clone)
-        for constraint in self.cib.constraints:
-            if isinstance(constraint, Colocation) and constraint.with_resource == clone.id:
-                wanted = self.wanted(constraint.resource, nodes)
-                if wanted:
-                    return wanted
+        for follower in self.followers.get(clone.id, ()):
+            wanted = self.wanted(follower, nodes)
+            if wanted:
+                return wanted
         if self.prefer.get(clone.id) in nodes:
             return self.prefer[clone.id]
         now = self.pacemaker.where(clone.resource, "Promoted")
@@ -122,31 +125,67 @@ class _Placing:
 
     def node_of(self, unit: str) -> str:
         """Return where a unit goes: with what it is bound to, else where it is wanted, else the first node."""
-        for constraint in self.cib.constraints:
-            if isinstance(constraint, Colocation) and constraint.resource == unit and _mandatory(constraint.score):
-                clone = next((c for c in self.cib.clones if c.id == constraint.with_resource), None)
-                if clone and clone.promotable:
-                    return self.promoted_node(clone)
-                if constraint.with_resource in self.units():
-                    return self.node_of(constraint.with_resource)
+        for leader in self.leaders.get(unit, ()):
+            clone = self.clones.get(leader)
+            if clone and clone.promotable:
+                return self.promoted_node(clone)
+            if leader in self.units:
+                return self.node_of(leader)
         return self.wanted(unit, self.usable) or (self.usable[0] if self.usable else "")
 
     def wanted(self, unit: str, nodes: tuple[str, ...]) -> str:
         """Return the node that wishes, locations or the present leave for a unit; may be empty."""
-        locations = [c for c in self.cib.constraints if isinstance(c, Location) and c.resource == unit]
+        locations = self.locations.get(unit, ())
         banned = {c.node for c in locations if c.score == f"-{INFINITY}"}
         allowed = [n for n in nodes if n not in banned]
         bound = [c.node for c in locations if _mandatory(c.score)]
-        present = [n for member in self.units().get(unit, ()) for n in self.pacemaker.where(member)]
+        present = [n for member in self.units.get(unit, ()) for n in self.pacemaker.where(member)]
         wishes = [self.prefer.get(unit, ""), *bound, *present]
         return next((node for node in wishes if node in allowed), "")
 
     def enabled(self, id: str) -> bool:
         """True unless its target-role keeps it stopped."""
-        metas = [e.meta for e in self.cib.resources if e.id == id]
-        metas += [e.meta for e in self.cib.groups if e.id == id]
-        metas += [e.meta for e in self.cib.clones if e.id == id]
-        return all(meta.get("target-role", "").lower() not in _OFF for meta in metas)
+        return id not in self.stopped
+
+    # -- what is asked again and again, read once -----------------------------------------------------
+
+    @cached_property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        return {group.id: group.members for group in self.cib.groups}
+
+    @cached_property
+    def clones(self) -> dict[str, Clone]:
+        return {clone.id: clone for clone in self.cib.clones}
+
+    @cached_property
+    def leaders(self) -> dict[str, list[str]]:
+        """Unit -> what it must run with."""
+        colocations = (c for c in self.cib.constraints if isinstance(c, Colocation) and _mandatory(c.score))
+        return _gathered((c.resource, c.with_resource) for c in colocations)
+
+    @cached_property
+    def followers(self) -> dict[str, list[str]]:
+        """Clone -> what runs with it, or would like to."""
+        colocations = (c for c in self.cib.constraints if isinstance(c, Colocation))
+        return _gathered((c.with_resource, c.resource) for c in colocations)
+
+    @cached_property
+    def locations(self) -> dict[str, list[Location]]:
+        return _gathered((c.resource, c) for c in self.cib.constraints if isinstance(c, Location))
+
+    @cached_property
+    def stopped(self) -> set[str]:
+        metas = [(r.id, r.meta) for r in self.cib.resources]
+        metas += [(g.id, g.meta) for g in self.cib.groups] + [(c.id, c.meta) for c in self.cib.clones]
+        return {id for id, meta in metas if meta.get("target-role", "").lower() in _OFF}
+
+
+def _gathered(pairs: Iterable[tuple[str, V]]) -> dict[str, list[V]]:
+    """Return key -> all that came with it, in order."""
+    found: defaultdict[str, list[V]] = defaultdict(list)
+    for key, item in pairs:
+        found[key].append(item)
+    return found
 
 
 def _mandatory(score: str) -> bool:

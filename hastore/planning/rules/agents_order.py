@@ -14,6 +14,7 @@ from hastore.planning.rules.reading import (
     VIP_AGENTS,
     address_of,
     cib_of,
+    members_of,
     of_type,
     portblocks,
 )
@@ -22,16 +23,19 @@ from hastore.planning.rules.reading import (
 def vips_before_targets(stack: StorageStack) -> Iterator[tuple[Group, PacemakerResource]]:
     """Yield the address primitives that share a group with a target or LUN."""
     ids = {r.id for r in of_type(stack, *TARGET_AGENTS, *LUN_AGENTS)}
-    for group in cib_of(stack).groups:
-        if ids & set(group.members):
-            yield from ((group, vip) for vip in of_type(stack, *VIP_AGENTS) if vip.id in group.members)
+    groups = {member: group for group in cib_of(stack).groups for member in group.members}
+    serving = {group.id for group in cib_of(stack).groups if ids & set(group.members)}
+    for vip in of_type(stack, *VIP_AGENTS):
+        group = groups.get(vip.id)
+        if group is not None and group.id in serving:
+            yield group, vip
 
 
 def guards(stack: StorageStack, group: Group, vip: PacemakerResource) -> tuple[str, str]:
     """Return the ids of the portblocks of a group that block and unblock an address; empty where there is none."""
 
     def of(action: str) -> str:
-        blocks = (b for b in portblocks(stack, action) if b.id in group.members)
+        blocks = portblocks(members_of(stack, group), action)
         return next((b.id for b in blocks if address_of(b) in ("", address_of(vip))), "")
 
     return of("block"), of("unblock")
@@ -89,7 +93,7 @@ def portblock_missing(stack: StorageStack) -> Iterator[Sighting]:
 )
 def portblock_without_tickle(stack: StorageStack) -> Iterator[Sighting]:
     """Find unblocking portblocks without tickle_dir."""
-    for block in portblocks(stack, "unblock"):
+    for block in portblocks(of_type(stack, "portblock"), "unblock"):
         if "tickle_dir" not in block.params:
             yield Sighting((f"primitive:{block.id}",), "tickle_dir unset")
 

@@ -6,7 +6,7 @@ both are read alike here, by the agents' tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -14,7 +14,7 @@ import attrs
 from hastore.model.drbd import DrbdResource
 from hastore.model.errors import SpecError
 from hastore.model.lvm import VolumeGroup
-from hastore.model.pacemaker import Cib, PacemakerResource
+from hastore.model.pacemaker import Cib, Group, PacemakerResource
 from hastore.model.stack import StorageStack
 from hastore.model.values import Params, as_params, field, value
 from hastore.planning import agents
@@ -60,7 +60,7 @@ def whole(stack: StorageStack) -> StorageStack:
 
 def of_type(stack: StorageStack, *types: str) -> tuple[PacemakerResource, ...]:
     """Return the primitives whose agent is one of these, whatever its provider, parameters whole."""
-    return tuple(told(stack, r) for r in cib_of(stack).resources if r.agent_type in types)
+    return tuple(told(stack, r) for r in cib_of(stack).of_type(*types))
 
 
 def scst_agents(stack: StorageStack) -> tuple[PacemakerResource, ...]:
@@ -78,9 +78,15 @@ def group_name_of(resource: PacemakerResource) -> str:
     return resource.params.get("vgname", resource.params.get("volgrpname", ""))
 
 
-def portblocks(stack: StorageStack, action: str) -> tuple[PacemakerResource, ...]:
+def members_of(stack: StorageStack, group: Group) -> tuple[PacemakerResource, ...]:
+    """Return the primitives of a group in its order, parameters whole."""
+    found = (cib_of(stack).resource(member) for member in group.members)
+    return tuple(told(stack, resource) for resource in found if resource is not None)
+
+
+def portblocks(resources: Iterable[PacemakerResource], action: str) -> tuple[PacemakerResource, ...]:
     """Return the portblock primitives that `block` or `unblock`."""
-    return tuple(r for r in of_type(stack, "portblock") if r.params.get("action") == action)
+    return tuple(r for r in resources if r.agent_type == "portblock" and r.params.get("action") == action)
 
 
 @value
