@@ -143,14 +143,13 @@ class Cluster:
         >>> cluster.plan(stack).empty
         True
 
-        Raises SpecError where no stack was ever given. The stack becomes `cluster.stack`.
+        Raises SpecError where no stack was ever given. The stack becomes `cluster.stack` when the plan is applied.
         """
         wanted = stack or self._stack
         if wanted is None:
             msg = "no stack to plan for: give one, as cluster.plan(stack)"
             raise SpecError(msg)
-        self._stack = wanted
-        return self.plan_by(partial(plan, wanted))
+        return Plan(self, partial(plan, wanted), self.observe(), wanted)
 
     def plan_by(self, make: Make) -> Plan:
         """Look, and return the plan that a function of the state makes.
@@ -215,6 +214,10 @@ class Cluster:
         return {name: handles.ClientHandle(self, name) for name in dict.fromkeys(names)}
 
     # -- for plans ------------------------------------------------------------------------------------
+
+    def keep(self, stack: StorageStack) -> None:
+        """Take a stack that is being applied for the one that this cluster should be."""
+        self._stack = stack
 
     def session(self, host: str) -> HostSession:
         """Return the session with a host; raise ConnectError where there is none."""

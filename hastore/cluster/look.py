@@ -135,6 +135,9 @@ def _may_go_down(stack: StorageStack, state: ClusterState) -> Iterator[MayGoDown
     pacemaker = state.pacemaker()
     if not isinstance(pacemaker, PacemakerState):
         return
+    if not service_resources(pacemaker) and not stack.drbd:
+        yield from (MayGoDown(node, "yes", ("it serves no storage",)) for node in pacemaker.nodes)
+        return
     serving = serving_node(state)
     for node in pacemaker.nodes:
         others = [

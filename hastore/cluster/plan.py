@@ -18,6 +18,7 @@ from hastore.execution.report import ApplyReport
 from hastore.hosts.operations import Operation
 from hastore.model.errors import HastoreError, Refused, StalePlan
 from hastore.model.findings import Finding, Severity
+from hastore.model.stack import StorageStack
 from hastore.model.state import ClusterState
 from hastore.planning.disruption import Disruption, disruptions
 from hastore.planning.planner import Schedule
@@ -47,12 +48,13 @@ class Plan:
     ...
     """
 
-    def __init__(self, cluster: Cluster, make: Make, state: ClusterState) -> None:
+    def __init__(self, cluster: Cluster, make: Make, state: ClusterState, stack: StorageStack | None = None) -> None:
         self._cluster = cluster
         self._make = make
         self.state = state
         """The state that the plan starts from."""
         self.schedule = make(state)
+        self._stack = stack
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -172,6 +174,8 @@ class Plan:
         if new:
             msg = f"since the plan was made this came up: {new[0]}"
             raise StalePlan(msg)
+        if self._stack is not None:
+            self._cluster.keep(self._stack)
         setting.journal.write("plan", steps=[step.key for step in now.steps], overrides=list(overrides))
         report = apply_waves(now.waves, setting, fresh)
         self._cluster.saw(report.state)

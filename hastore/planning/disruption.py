@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from hastore.model.cib_edits import Put, Remove
-from hastore.model.pacemaker import Cib, Group, PacemakerResource
+from hastore.model.pacemaker import Cib, Clone, Colocation, Group, PacemakerResource
 from hastore.model.state import ClientState, ClusterState, PacemakerState, ScstState
 from hastore.model.values import value
 from hastore.planning.serving import service_resources
@@ -46,6 +47,8 @@ class Disruption:
     def __str__(self) -> str:
         who = ", ".join(self.clients) or "nobody is logged in"
         low, high = self.seconds
+        if math.isinf(low):
+            return f"{self.why}: {who} lose their storage {self.basis}"
         return f"{self.why}: {who} stall for about {low:.0f} to {high:.0f} s ({self.basis})"
 
 
@@ -64,6 +67,10 @@ def disruptions(steps: Iterable[Step], state: ClusterState) -> tuple[Disruption,
                 why = f"{moved[0]} moves to {step.prefer[moved[0]]}"
                 found.append(Disruption(why, clients, _move_time(pacemaker, moved), BASIS))
         if isinstance(step, PatchCib):
+            stopped = sorted(stops(step, pacemaker) & served)
+            if stopped:
+                why = f"stop of {', '.join(stopped)}"
+                found.append(Disruption(why, clients, (math.inf, math.inf), "until somebody starts it again"))
             restarted = sorted(restarts(step, pacemaker) & served)
             if restarted:
                 why = f"restart of {', '.join(restarted)}"
@@ -126,6 +133,26 @@ def restarts(patch: PatchCib, pacemaker: PacemakerState) -> frozenset[str]:
         elif isinstance(edit, Remove):
             touched |= {edit.id, *_after_in_group(live, edit.id)}
     return frozenset(id for id in touched if pacemaker.where(id))
+
+
+def stops(patch: PatchCib, pacemaker: PacemakerState) -> frozenset[str]:
+    """Return the running primitives that a patch stops for good, by `target-role` of theirs, their group or clone."""
+    stopped: set[str] = set()
+    for edit in patch.edits:
+        element = edit.element if isinstance(edit, Put) else None
+        if isinstance(element, PacemakerResource | Group | Clone) and element.meta.get("target-role") == "Stopped":
+            clone_of = element.resource if isinstance(element, Clone) else element.id
+            members = next((g.members for g in pacemaker.cib.groups if g.id == clone_of), (clone_of,))
+            stopped |= {*members, *(later for member in members for later in _after_in_group(pacemaker.cib, member))}
+            if isinstance(element, Clone):
+                stopped |= _bound_to(element.id, pacemaker.cib)
+    return frozenset(id for id in stopped if pacemaker.where(id))
+
+
+def _bound_to(clone: str, cib: Cib) -> set[str]:
+    """Return the members of what a mandatory colocation keeps with a clone: they stop with it."""
+    units = {c.resource for c in cib.constraints if isinstance(c, Colocation) and c.with_resource == clone}
+    return {member for group in cib.groups if group.id in units for member in group.members} | units
 
 
 def _after_in_group(cib: Cib, member: str) -> Sequence[str]:

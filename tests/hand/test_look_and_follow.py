@@ -31,7 +31,8 @@ def test_without_current_data_elsewhere_nobody_may_be_rebooted() -> None:
 
 def test_blank_nodes_get_a_page_too() -> None:
     look = hastore.connect(*blank().hosts.values()).look()
-    assert str(look)
+    assert verdicts(look) == dict.fromkeys(NODES, "yes")
+    assert "it serves no storage" in str(look)
     assert any("Pacemaker" in line for line in look.runs)
 
 
@@ -91,3 +92,21 @@ def test_a_switchover_to_a_node_that_is_not_ready_is_refused_with_the_reason() -
         cluster.switchover(to="centos02").apply()
     summaries = [finding.summary for finding in cluster.switchover(to="nosuch").blocking]
     assert "nosuch is no node of this cluster (centos01, centos02)" in summaries
+
+
+@pytest.mark.parametrize("resource", ["g_vg1", "ms_drbd_vg1", "p_target_vg1"])
+def test_stopping_says_who_loses_storage_until_it_is_started_again(resource: str) -> None:
+    _, cluster = provisioned()
+    cluster.observe()
+    plan = cluster.resources[resource].stop()
+    assert [disruption.clients for disruption in plan.disruptions] == [("drbd01",)]
+    assert "lose their storage until somebody starts it again" in str(plan)
+
+
+def test_a_plan_that_is_not_applied_changes_nothing_not_even_the_stack() -> None:
+    _, cluster = provisioned()
+    before = cluster.stack
+    device = hastore.ScstDevice("VDISK-LUN02", "/dev/vg1/lun2")
+    plan = cluster.targets[before.targets[0].iqn].add_lun(1, device)
+    assert plan.steps
+    assert cluster.stack == before
