@@ -150,8 +150,15 @@ class AwaitCluster(_ClusterStep):
         pacemaker = self.now(state)
         if pacemaker is None:
             return ()
-        wanted = placement(pacemaker.cib, pacemaker, self.prefer)
-        return tuple(p for p in wanted if p.node not in pacemaker.where(p.resource, _seen_role(p.role)))
+        return tuple(p for p in self.wanted(pacemaker) if p.node not in pacemaker.where(p.resource, _seen_role(p.role)))
+
+    def wanted(self, pacemaker: PacemakerState) -> tuple[Place, ...]:
+        """Return the places to wait for: where the stack says what is its own, what somebody else runs is not."""
+        places = placement(pacemaker.cib, pacemaker, self.prefer)
+        if self.stack.pacemaker is None:
+            return places
+        ours = {resource.id for resource in self.stack.pacemaker.resources}
+        return tuple(place for place in places if place.resource in ours)
 
     def effect(self, state: ClusterState) -> ClusterState:
         return settle(self.stack, state, self.prefer)
@@ -160,7 +167,7 @@ class AwaitCluster(_ClusterStep):
         pacemaker = self.now(state)
         if pacemaker is None:
             return None, "the cluster does not answer"
-        wanted = placement(pacemaker.cib, pacemaker, self.prefer)
+        wanted = self.wanted(pacemaker)
         missing = self.missing(state)
         if not missing:
             return 1.0, "; ".join(storage_lags(self.stack, state)) or "the transition is coming to its end"
@@ -172,14 +179,16 @@ class AwaitCluster(_ClusterStep):
         pacemaker = self.now(state)
         if pacemaker is None:
             return ""
-        blocked = [r for r in pacemaker.resources if r.blocked]
+        ours = {place.resource for place in self.wanted(pacemaker)}
+        blocked = [r for r in pacemaker.resources if r.blocked and r.id in ours]
         if blocked:
             said = "; ".join(map(_show_failure, pacemaker.failures))
             return f"{blocked[0].id} is blocked on {blocked[0].node} ({said or 'a stop failed and nothing fences'})"
         missing = self.missing(state)
-        left = [(p, n) for p in missing for n in pacemaker.where(p.resource, _seen_role(p.role)) if n != p.node]
-        if self.staying and left and pacemaker.idle:
-            place, node = left[0]
+        single = [place for place in missing if place.role != "Unpromoted"]
+        gone = [(p, n) for p in single for n in pacemaker.where(p.resource, _seen_role(p.role)) if n != p.node]
+        if self.staying and gone and pacemaker.idle:
+            place, node = gone[0]
             return (
                 f"{place.resource} went from {place.node} to {node} as soon as nothing bound it: its scores are higher "
                 f"there (crm_simulate -sL shows them); a resource-stickiness above their difference keeps it"
