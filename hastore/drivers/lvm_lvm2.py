@@ -1,7 +1,7 @@
 """lvm+lvm2: LVM2 by its own commands, read as JSON reports, and its settings by lvm.conf.
 
 Nothing is asked at a terminal: guards say beforehand what a prompt would ask. Sources: lvm(8), lvcreate(8),
-pvcreate(8); recordings pacemaker/lvm.
+pvcreate(8); recordings lvm.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _REPORTS: Final = (
     Run(("pvs", *_JSON, ",".join(lvm_report.PV_FIELDS)), reads=True),
 )
 _NOT_FOUND: Final = 5
-"""LVM's exit code for nearly every refusal (recordings pacemaker/lvm)."""
+"""LVM's exit code for nearly every refusal (recordings lvm)."""
 
 
 class Lvm2Driver:
@@ -134,15 +134,17 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "insufficient free space": "the volume group is too small: extend it first, or ask for less",
     "already exists in volume group": "a volume of this name exists already",
     "already in volume group": "the device belongs to a volume group already",
-    "system ID": "the volume group belongs to another system ID: take it over by name (vgchange --systemid) where that is right",
+    "system ID": "the volume group belongs to another host's system ID: stop it there; only where that host is gone for "
+    "good, take it over (lvmsystemid(7), Overriding system ID: vgchange alone is refused)",
     "excluded by a filter": "lvm.conf's filter hides the device",
     "Cannot use": "LVM refuses the device: a filter or the devices file hides it, or it is in use",
     "No device found": "LVM does not see the device: is it there, and does no filter hide it?",
     "volume_list": "lvm.conf's volume_list does not let it be activated here",
     "in use": "a logical volume is in use: close what has it open (LUN, mount) first",
     "Wrong medium type": "the DRBD device is secondary here and can't be used",
+    "kernel device-mapper driver": "this kernel has no device-mapper, or the module is not loaded: modprobe dm_mod",
 }
-"""What LVM says -> what it means and how to mend."""
+"""What LVM says -> what it means and how to mend; the first that is said counts, and the last comes with any other."""
 
 
 def _version(answer: Outcome) -> str:

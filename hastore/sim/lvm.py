@@ -104,12 +104,8 @@ class Group:
             for extent in range(physical.extents):
                 if count and extent not in used:
                     count -= 1
-                    last = found[-1] if found else None
-                    if last and last.pv == physical.uuid and last.start + last.count == extent:
-                        found[-1] = replace(last, count=last.count + 1)
-                    else:
-                        found.append(Segment(physical.uuid, extent, 1))
-        return tuple(found)
+                    found.append(Segment(physical.uuid, extent, 1))
+        return _joined(*found)
 
 
 @dataclass
@@ -155,6 +151,18 @@ class LvDevice:
                 return self.places[segment.pv], (DATA_START + segment.start * self.extent_size + wanted) // EXTENT
             wanted -= length
         raise refuse(errno.ENOSPC, self.path)
+
+
+def _joined(*segments: Segment) -> tuple[Segment, ...]:
+    """Return the segments, as one where one goes on where the other ends (recorded: tvg1.vgcfg)."""
+    found: list[Segment] = []
+    for segment in segments:
+        last = found[-1] if found else None
+        if last and (last.pv, last.start + last.count) == (segment.pv, segment.start):
+            found[-1] = replace(last, count=last.count + segment.count)
+        else:
+            found.append(segment)
+    return tuple(found)
 
 
 def _accepted(rules: list[Rule], names: list[str]) -> bool:
@@ -229,13 +237,17 @@ class Lvm:
         return found
 
     def group(self, name: str) -> Group:
-        """Return a group; LvmRefusal where it can't be seen, or belongs to another host."""
+        """Return a group; LvmRefusal where it can't be seen, or belongs to another host.
+
+        A host without a system ID complains of another's group when it looks and when it is to use it: twice
+        (recorded: vgchange-systemid-clear; run for lvcreate, lvextend, lvremove, vgremove and vgchange).
+        """
         found = self.all_groups().get(name)
         if found is None:
             msg = f'Volume group "{name}" not found'
             raise LvmRefusal(msg)
         if not self.owns(found):
-            raise LvmRefusal(self.foreign(found))
+            raise LvmRefusal("\n  ".join([self.foreign(found)] * (1 if self.config.system_id else 2)))
         return found
 
     def foreign(self, group: Group) -> str:
@@ -337,22 +349,23 @@ class Lvm:
             grown = Physical(label.uuid, self._extents(path, group.extent_size))
             self._commit(replace(group, physicals=tuple(grown if p.uuid == label.uuid else p for p in group.physicals)))
 
-    def create_volume(self, group_name: str, name: str, extents: int) -> None:
-        """Make and activate a logical volume (`lvcreate`); its start is wiped."""
+    def create_volume(self, group_name: str, name: str, extents: int, *, active: bool = True) -> None:
+        """Make a logical volume (`lvcreate`) and activate it; its start is wiped then, and only then."""
         group = self.group(group_name)
         if group.volume(name):
             msg = f'Logical Volume "{name}" already exists in volume group "{group_name}"'
             raise LvmRefusal(msg)
         volume = Volume(name, self._uuid(f"lv{group_name}/{name}"), group.allocate(extents))
-        if not self.passes_volume_list(group, name):
+        if active and not self.passes_volume_list(group, name):
             msg = (
                 f'Volume "{group_name}/{name}" is not active locally (volume_list activation filter?).\n'
                 "  Aborting. Failed to wipe start of new LV."
             )
             raise LvmRefusal(msg)
-        device = LvDevice(self, group_name, volume, group.extent_size, self._places(group))
-        self._activate(device)
-        device.write(0, None)
+        if active:
+            device = LvDevice(self, group_name, volume, group.extent_size, self._places(group))
+            self._activate(device)
+            device.write(0, None)
         self._commit(replace(group, volumes=(*group.volumes, volume)))
 
     def extend_volume(self, group_name: str, name: str, extents: int) -> tuple[int, int]:
@@ -366,7 +379,7 @@ class Lvm:
         if more <= 0:
             msg = f"New size given ({extents} extents) not larger than existing size ({volume.extents} extents)"
             raise LvmRefusal(msg)
-        grown = replace(volume, segments=(*volume.segments, *group.allocate(more)))
+        grown = replace(volume, segments=_joined(*volume.segments, *group.allocate(more)))
         self._commit(replace(group, volumes=tuple(grown if v.name == name else v for v in group.volumes)))
         for device in self.active_volumes():
             if device.group == group_name and device.volume.name == name:

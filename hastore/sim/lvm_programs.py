@@ -1,4 +1,4 @@
-"""LVM2's commands: changes and reports, in the forms recorded (pacemaker/lvm: pvs-json-loop, lvextend and others)."""
+"""LVM2's commands: changes and reports, in the forms recorded (lvm: pvs-json-loop, lvextend and others)."""
 
 from __future__ import annotations
 
@@ -188,8 +188,9 @@ def _confirm(tool: Lvm, name: str, arguments: _Arguments) -> None:
     if wanted in {None, own or None, current}:
         return
     if wanted:
+        mismatch = f"Requested system ID {wanted} does not match local system ID {own}."
         risks = (
-            f"WARNING: Requested system ID {wanted} does not match local system ID {own}.",
+            f"WARNING: {mismatch if own else 'No local system ID is set.'}",
             f"WARNING: Volume group {name} might become inaccessible from this machine.",
         )
         question = f"Set foreign system ID {wanted} on volume group {name}? [y/n]: [n]\n  Volume group {name} system ID not changed."
@@ -212,7 +213,10 @@ def _lvcreate(tool: Lvm, arguments: _Arguments) -> str:
     if count <= 0:
         msg = f'Volume group "{group.name}" has insufficient free space ({group.free} extents): 1 required.'
         raise LvmRefusal(msg)
-    tool.create_volume(group.name, arguments.options["name"], count)
+    active = arguments.options.get("activate") != "n"
+    tool.create_volume(group.name, arguments.options["name"], count, active=active)
+    if not active:
+        arguments.warnings.append(f"WARNING: Logical volume {group.name}/{arguments.options['name']} not zeroed.")
     return note + f'  Logical volume "{arguments.options["name"]}" created.\n'
 
 

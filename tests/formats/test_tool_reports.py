@@ -114,14 +114,6 @@ def test_a_full_report_names_the_group_once() -> None:
     assert report.physical_volumes == {"/dev/drbd0": "vg1"}
 
 
-def test_recorded_reports_are_read() -> None:
-    texts = [(RECORDINGS / "pacemaker" / "lvm" / f"{name}-json-loop.out").read_text() for name in ("vgs", "lvs", "pvs")]
-    report = lvm_report.parse(*texts)
-    assert report.groups["tvg1"].physical_volumes == ("/dev/loop0",)
-    assert report.groups["tvg1"].logical_volumes["lun1"].active is False
-    assert report.groups["tvg1"].free == 79691776
-
-
 # -- lsblk --------------------------------------------------------------------------------------------
 
 
