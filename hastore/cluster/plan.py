@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,16 @@ from hastore.execution.apply import OnEvent, Setting, apply_waves
 from hastore.execution.journal import FileJournal, Journal, NoJournal
 from hastore.execution.report import ApplyReport
 from hastore.hosts.operations import Operation
-from hastore.model.errors import HastoreError, Refused, StalePlan
+from hastore.model.errors import HastoreError, Refused, SpecError, StalePlan
 from hastore.model.findings import Finding, Severity
 from hastore.model.stack import StorageStack
-from hastore.model.state import ClusterState
+from hastore.model.state import ClusterState, PacemakerState
 from hastore.planning.disruption import Disruption, disruptions
 from hastore.planning.planner import Schedule
+from hastore.planning.rules import RULES
 from hastore.planning.steps import Guarded, Step, Watch
 from hastore.planning.steps_cluster import PatchCib
+from hastore.planning.switchover import OVERRIDES
 
 if TYPE_CHECKING:
     from hastore.cluster.cluster import Cluster
@@ -139,14 +142,16 @@ class Plan:
     ) -> ApplyReport:
         """Do it, and return what became of it.
 
-        `overrides` names findings (their `override`) that are accepted this once. `journal` is a path or a
-        Journal. Raises Refused while a blocking finding stands, StalePlan where a fresh look gives another
-        plan, StepFailed or OutcomeUnknown where a step stopped.
+        `overrides` names findings (their `override`) that are accepted this once; SpecError for a name that no
+        finding has. `journal` is a path or a Journal. Raises Refused while a blocking finding stands, StalePlan
+        where a fresh look gives another plan, SecretError where a secret's source gives nothing, HostError where
+        somebody else is at work: then nothing was run. Raises StepFailed or OutcomeUnknown where a step stopped.
 
         >>> report = cluster.luns["lun1"].set(threads_num=2).apply()
         >>> [step.result for step in report.steps]
         ['done']
         """
+        check_overrides(overrides, self.findings)
         standing = [f for f in self.blocking if not f.override or f.override not in overrides]
         if standing:
             listed = "\n".join(f"- {finding}" for finding in standing)
@@ -157,7 +162,7 @@ class Plan:
 
     def _apply(self, overrides: tuple[str, ...], book: Journal, on_event: OnEvent | None) -> ApplyReport:
         setting = self._cluster.setting(book, on_event)
-        with setting.locked({step.host for step in self.steps}):
+        with setting.locked(self._to_lock()):
             return self._apply_locked(setting, overrides)
 
     def _apply_locked(self, setting: Setting, overrides: tuple[str, ...]) -> ApplyReport:
@@ -181,6 +186,14 @@ class Plan:
         self._cluster.saw(report.state)
         promised = max((d.seconds for d in self.disruptions), default=None)
         return attrs.evolve(report, promised_stall=promised)
+
+    def _to_lock(self) -> frozenset[str]:
+        """Return the hosts that are changed, and for the cluster's configuration its DC, which every operator sees."""
+        changed = {step.host for step in self.steps}
+        pacemaker = self.state.pacemaker()
+        if isinstance(pacemaker, PacemakerState) and any(step.subsystem == "pacemaker" for step in self.steps):
+            changed |= {pacemaker.dc} & {s.name for s in self._cluster.sessions if not s.unreachable}
+        return frozenset(changed)
 
     def __str__(self) -> str:
         if self.empty and not self.findings:
@@ -210,6 +223,25 @@ class Plan:
     def __repr__(self) -> str:
         blocked = f", {len(self.blocking)} blocking" if self.blocking else ""
         return f"<Plan: {len(self.steps)} steps in {len(self.waves)} waves{blocked}>"
+
+
+def check_overrides(names: Iterable[str], findings: Iterable[Finding]) -> None:
+    """Raise SpecError, with a suggestion, for a name that is the override of no rule and of none of the findings."""
+    rules = {rule.override for rule in RULES if rule.override}
+    if isinstance(names, str):
+        msg = f"overrides are a sequence of names: write ({names!r},)"
+        raise SpecError(msg)
+    known = rules | OVERRIDES | {f.override for f in findings if f.override}
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, sorted(known), 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"this plan's are {_overrides_of(findings)}"
+            msg = f"no finding has an override {name!r}; {hint}"
+            raise SpecError(msg)
+
+
+def _overrides_of(findings: Iterable[Finding]) -> str:
+    return ", ".join(sorted({repr(f.override) for f in findings if f.override})) or "none"
 
 
 @contextmanager

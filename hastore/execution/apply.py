@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 
@@ -10,11 +10,21 @@ from hastore.drivers.base import Verdict
 from hastore.execution.clock import Clock
 from hastore.execution.journal import Journal, Redactor
 from hastore.execution.report import ApplyReport, StepReport
-from hastore.execution.secrets import resolve_operations
+from hastore.execution.secrets import ask_for, resolve_operations, secrets_within
 from hastore.execution.session import HostSession, observe_all, side_by_side
 from hastore.hosts.operations import Operation, Outcome
-from hastore.model.errors import ConnectError, HastoreError, OutcomeUnknown, StalePlan, StepFailed
+from hastore.model.errors import (
+    ApplyError,
+    ConnectError,
+    HastoreError,
+    OutcomeUnknown,
+    SecretError,
+    StalePlan,
+    StepFailed,
+    UnsupportedStep,
+)
 from hastore.model.events import Event, EventKind
+from hastore.model.secrets import Revealed, Secret
 from hastore.model.state import ClusterState
 from hastore.model.values import value
 from hastore.planning.serving import serves
@@ -58,13 +68,23 @@ class Setting:
 
 
 def apply_waves(waves: Iterable[Sequence[Step]], setting: Setting, state: ClusterState) -> ApplyReport:
-    """Do the waves' steps and return the report.
+    """Do the waves' steps and return the report; the caller holds the locks.
 
-    Raises StepFailed or OutcomeUnknown
-    at the first step that was refused or whose outcome nobody knows; what ran before stands but for what was put
-    for the plan's time alone, and planning again from there comes to the same end.
+    Raises SecretError or UnsupportedStep before anything is run, where a step to come lacks its secret or can't be
+    said to its host. Raises StepFailed or OutcomeUnknown at the first step that was refused or whose outcome nobody
+    knows; what ran before stands but for what was put for the plan's time alone, and planning again from there comes
+    to the same end. A note at the error says how far it came.
     """
     return _Application(setting, state).run(waves)
+
+
+@value(eq=False)
+class _Batch:
+    """What one host is to do in one round trip: its steps with their operations, and all operations, secrets revealed."""
+
+    session: HostSession
+    rendered: tuple[tuple[Step, tuple[Operation, ...]], ...]
+    operations: tuple[Operation, ...]
 
 
 class _Application:
@@ -79,18 +99,51 @@ class _Application:
         self.served = serves(state)
         self.looked = self.began
         self.redactor = Redactor()
+        self.secrets: dict[Secret, Revealed] = {}
 
     def run(self, waves: Iterable[Sequence[Step]]) -> ApplyReport:
         begun = list(waves)
+        self.rehearse(begun)
         for number, wave in enumerate(begun, start=1):
-            self.tell("wave-started", f"wave {number}: {len(wave)} steps")
             try:
+                self.tell("wave-started", f"wave {number}: {len(wave)} steps")
                 self.do(wave)
-            except HastoreError as stopped:
+            except (Exception, KeyboardInterrupt) as stopped:
                 self.take_back([step for later in begun[number:] for step in later if step.always], stopped)
+                self.note_how_far(stopped, sum(map(len, begun)))
                 raise
         self.tell("done", f"{sum(s.result == 'done' for s in self.steps)} steps done")
         return ApplyReport(tuple(self.steps), self.setting.clock.now - self.began, self.stall, None, self.state)
+
+    def rehearse(self, waves: Sequence[Sequence[Step]]) -> None:
+        """Render every step for the state that is foretold, and ask for every secret, before the first one runs."""
+        state = self.state
+        for step in (step for wave in waves for step in wave):
+            if not isinstance(step, Watch):
+                self.rehearse_step(step, state)
+            state = step.effect(state)
+
+    def rehearse_step(self, step: Step, state: ClusterState) -> None:
+        """Ask for what a step's operations need; of one that only what it will find can tell, for all that it names."""
+        driver = self.setting.session(step.host).driver(step.subsystem)
+        try:
+            resolve_operations(driver.render(step, state), self.secrets)
+        except SecretError:
+            raise
+        except HastoreError as unsaid:
+            if isinstance(unsaid, UnsupportedStep) and not step.fresh:
+                raise
+            ask_for(secrets_within(step), self.secrets)
+
+    def note_how_far(self, stopped: BaseException, count: int) -> None:
+        """Say at an error, and in the journal, what was done before it."""
+        done = [step for step in self.steps if step.result == "done"]
+        last = f", the last of them: {done[-1].title} [{done[-1].host}]" if done else ""
+        note = f"{len(done)} of {count} steps were done before it stopped{last}"
+        if not isinstance(stopped, HastoreError):
+            note += "; what was under way then may have happened or not: look, then plan again"
+        stopped.add_note(note)
+        self.tell("stopped", f"{type(stopped).__name__}: {note}")
 
     def do(self, wave: Sequence[Step]) -> None:
         """Wait for what the wave waits for, and change what it changes."""
@@ -99,12 +152,12 @@ class _Application:
                 self.wait(step)
         self.change([step for step in wave if not isinstance(step, Watch)])
 
-    def take_back(self, steps: Sequence[Step], stopped: HastoreError) -> None:
+    def take_back(self, steps: Sequence[Step], stopped: BaseException) -> None:
         """Do the steps that are due whatever happened; where that fails too, note it at the error."""
         if not steps:
             return
-        self.look()
         try:
+            self.look()
             self.change(steps)
         except HastoreError as trouble:
             stopped.add_note(f"and what was put for this plan alone may still be there: {trouble}")
@@ -117,7 +170,7 @@ class _Application:
         while todo:
             ready, expected = self.ready(todo)
             hosts = list(dict.fromkeys(step.host for step, _ in ready))
-            batches = [(host, [pair for pair in ready if pair[0].host == host]) for host in hosts]
+            batches = [self.prepare(host, [pair for pair in ready if pair[0].host == host]) for host in hosts]
             verdicts: dict[str, Verdict] = {}
             for answered in side_by_side(self.perform, batches, self.setting.executor):
                 verdicts |= answered
@@ -128,7 +181,7 @@ class _Application:
             for step, _ in ready:
                 if verdicts[step.key].result == "stale":
                     self.check_undisturbed(step, before)
-            todo = [step for step, _ in ready if self.settle(step, verdicts[step.key], expected, tries)]
+            todo = self.settle_all([step for step, _ in ready], verdicts, expected, tries)
 
     def check_undisturbed(self, step: Step, before: ClusterState) -> None:
         """Raise StalePlan where somebody else changed the very things that a stale step is about."""
@@ -159,24 +212,49 @@ class _Application:
             state = step.effect(state)
         return ready, state
 
-    def perform(self, batch: tuple[str, list[tuple[Step, ClusterState]]]) -> dict[str, Verdict]:
-        """Perform one host's steps in one round trip and judge each."""
-        host, steps = batch
+    def prepare(self, host: str, steps: Sequence[tuple[Step, ClusterState]]) -> _Batch:
+        """Render one host's steps; every host's are rendered before any host is asked."""
         session = self.setting.session(host)
         rendered = [(step, session.driver(step.subsystem).render(step, state)) for step, state in steps]
-        operations = resolve_operations([op for _, ops in rendered for op in ops])
+        operations = resolve_operations([op for _, ops in rendered for op in ops], self.secrets)
         self.redactor.learn(operations)
-        for step, ops in rendered:
+        return _Batch(session, tuple(rendered), operations)
+
+    def perform(self, batch: _Batch) -> dict[str, Verdict]:
+        """Perform one host's steps in one round trip and judge each."""
+        session, host = batch.session, batch.session.name
+        for step, ops in batch.rendered:
             self.tell("step-started", step.title, step)
             self.setting.journal.write("step", step=step.key, host=host, operations=[str(op) for op in ops])
-        outcomes = session.host.perform(operations, on_outcome=lambda _, outcome: self.note(host, outcome))
+        try:
+            outcomes = session.host.perform(batch.operations, on_outcome=lambda _, outcome: self.note(host, outcome))
+        except ConnectError as error:
+            return {step.key: Verdict("refused", f"nothing was run: {error}") for step, _ in batch.rendered}
         verdicts: dict[str, Verdict] = {}
         place = 0
-        for step, ops in rendered:
+        for step, ops in batch.rendered:
             mine = tuple(outcomes[place : place + len(ops)])
             place += len(ops)
             verdicts[step.key] = session.driver(step.subsystem).judge(step, mine)
         return verdicts
+
+    def settle_all(
+        self, steps: Sequence[Step], verdicts: Mapping[str, Verdict], expected: ClusterState, tries: int
+    ) -> list[Step]:
+        """Settle each step and return those to do anew; what one host did is told also where another's failed."""
+        again: list[Step] = []
+        stopped: ApplyError | None = None
+        for step in steps:
+            if stopped is not None and verdicts[step.key].result != "done":
+                continue  # it was not begun, or its trouble is one more beside the first
+            try:
+                if self.settle(step, verdicts[step.key], expected, tries):
+                    again.append(step)
+            except ApplyError as error:
+                stopped = stopped or error
+        if stopped is not None:
+            raise stopped
+        return again
 
     def settle(self, step: Step, verdict: Verdict, expected: ClusterState, tries: int) -> bool:
         """Take a verdict together with what is now seen; return True where the step must be done anew.

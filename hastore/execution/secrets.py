@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -34,19 +34,40 @@ def resolve(secret: Secret) -> Revealed:
     return Revealed(content)
 
 
-def resolve_operations(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+def resolve_operations(
+    operations: Iterable[Operation], known: dict[Secret, Revealed] | None = None
+) -> tuple[Operation, ...]:
     """Return the operations with every Secret in their content revealed, within brackets and probes too.
 
-    A secret that occurs several times is asked for once. Raises SecretError as `resolve` does.
+    A secret that occurs several times is asked for once; `known` holds those asked for already, and takes new ones.
+    Raises SecretError as `resolve` does.
     """
-    known: dict[Secret, Revealed] = {}
+    book = {} if known is None else known
 
     def reveal(secret: Secret) -> Revealed:
-        if secret not in known:
-            known[secret] = resolve(secret)
-        return known[secret]
+        ask_for((secret,), book)
+        return book[secret]
 
     return tuple(_revealed(operation, reveal) for operation in operations)
+
+
+def ask_for(secrets: Iterable[Secret], known: dict[Secret, Revealed]) -> None:
+    """Ask for the secrets that are not known yet, and add them; raises SecretError as `resolve` does."""
+    for secret in secrets:
+        if secret not in known:
+            known[secret] = resolve(secret)
+
+
+def secrets_within(content: Any) -> Iterator[Secret]:
+    """Yield the secrets that a value holds, however deep."""
+    if isinstance(content, Secret):
+        yield content
+    elif isinstance(content, tuple):
+        for item in content:
+            yield from secrets_within(item)
+    elif attrs.has(type(content)):
+        for each in attrs.fields(type(content)):
+            yield from secrets_within(getattr(content, each.name))
 
 
 def _revealed(operation: Operation, reveal: Callable[[Secret], Revealed]) -> Operation:

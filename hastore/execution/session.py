@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from typing import Any, TypeVar
 
 from hastore.drivers import registry
@@ -87,5 +87,16 @@ def observe_all(sessions: Sequence[HostSession], executor: Executor | None = Non
 
 
 def side_by_side(work: Callable[[T], R], items: Iterable[T], executor: Executor | None) -> list[R]:
-    """Do the work for each item, in threads or one after the other; results in the items' order."""
-    return list(executor.map(work, items)) if executor is not None else [work(item) for item in items]
+    """Do the work for each item, in threads or one after the other; results in the items' order.
+
+    Where one fails, or somebody interrupts, the others are waited for all the same: nobody may let go of a lock, or
+    look, while another host is still at work.
+    """
+    if executor is None:
+        return [work(item) for item in items]
+    begun = [executor.submit(work, item) for item in items]
+    try:
+        wait(begun)
+    finally:
+        wait(begun)
+    return [future.result() for future in begun]

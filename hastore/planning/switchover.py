@@ -14,6 +14,11 @@ from hastore.planning.planner import Schedule, arrange
 from hastore.planning.steps_cluster import MOVE_PREFIX, AwaitCluster, PatchCib, Unbind, bindings
 
 UNBINDING = "take the binding away again"
+_ACCEPT = "accept-"
+OVERRIDES = frozenset(
+    _ACCEPT + code for code in ("receiver-failcount", "receiver-resync", "receiver-disconnected", "drbd-fenced")
+)
+"""What may stand in a move's way and be accepted by name."""
 
 
 def switchover(stack: StorageStack, state: ClusterState, to: str, units: tuple[str, ...] = ()) -> Schedule:
@@ -158,5 +163,5 @@ def _off(text: str) -> bool:
 def _finding(
     code: str, summary: str, mend: str, severity: Severity = Severity.BLOCKING, *, overridable: bool = True
 ) -> Finding:
-    override = f"accept-{code}" if severity is Severity.BLOCKING and overridable else ""
+    override = f"{_ACCEPT}{code}" if severity is Severity.BLOCKING and overridable else ""
     return Finding(code, severity, summary, mend=mend, override=override, evidence="observed before the move")
