@@ -47,7 +47,7 @@ node.conn[0].iscsi.MaxXmitDataSegmentLength=0 node.conn[0].iscsi.MaxRecvDataSegm
 node.conn[0].iscsi.HeaderDigest=None node.conn[0].iscsi.DataDigest=None node.conn[0].iscsi.IFMarker=No
 node.conn[0].iscsi.OFMarker=No
 """
-DEFAULTS = dict(word.split("=", 1) for word in _TABLE.split())
+DEFAULTS: dict[str, str] = {name: text for name, _, text in (word.partition("=") for word in _TABLE.split())}
 _LOOKED_UP_BY = frozenset({"node.name", "node.tpgt", "node.conn[0].address", "node.conn[0].port"})
 _CHOICES = {
     "node.startup": ("manual", "automatic", "onboot"),

@@ -282,7 +282,7 @@ def _initiators(draw: st.DrawFn, stack: StorageStack) -> tuple[Initiator, ...]:
         Initiator(
             name,
             iqn=f"{IQN}:{name}",
-            # no driver gives open-iscsi a CHAP user yet
+            # a client has one CHAP user, and nobody draws a secret that its target has, too
             logins=tuple(
                 Login(target.iqn, target.portals or (node,)) for target in stack.targets if not target.incoming_users
             ),
