@@ -17,7 +17,7 @@ from hastore.model.stack import StorageStack
 from hastore.sim.block import Block
 from hastore.sim.lab import Lab
 from hastore.sim.lvm import Lvm, mapper_path
-from hastore.sim.open_iscsi import NAME_FILE
+from hastore.sim.open_iscsi import NAME_FILE, OpenIscsi
 from hastore.testing.strategies_stack import CLIENTS, NETWORKS, NODES, stacks
 
 CANARY = "canary-that-must-never-sing"
@@ -84,6 +84,14 @@ def provision(lab: Lab, stack: StorageStack) -> hastore.Cluster:
     cluster = connect(lab)
     cluster.plan(stack).apply()
     return cluster
+
+
+def rescan(lab: Lab) -> None:
+    """Let every client look for new LUNs, as its administrator does: sessions do not do so by themselves."""
+    for name in lab.clients:
+        initiator = lab.world.nodes[name].subsystem(OpenIscsi)
+        for session in initiator.sessions.values():
+            initiator.rescan(session)
 
 
 # -- stacks that a lab can hold -----------------------------------------------------------------------
