@@ -84,14 +84,14 @@ class Plan:
         """Who loses I/O, why, and for about how long.
 
         >>> print(cluster.switchover(to="centos02").disruptions[0])
-        g_vg1 moves to centos02: drbd01 stall for about ...
+        g_vg1 moves to centos02: drbd01 lose I/O for about ...
         """
         return disruptions(self.steps, self.state)
 
     @property
     def empty(self) -> bool:
-        """True where nothing is to be done."""
-        return not self.steps
+        """True where nothing is to be done; never where a host or subsystem could not be compared."""
+        return not self.steps and self.schedule.compared
 
     def __bool__(self) -> bool:
         return not self.empty

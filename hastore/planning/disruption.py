@@ -45,11 +45,10 @@ class Disruption:
     """`recorded` (and where) or `assumed`."""
 
     def __str__(self) -> str:
-        who = ", ".join(self.clients) or "nobody is logged in"
+        who = f"{', '.join(self.clients)} lose I/O" if self.clients else "no service, and nobody is logged in"
         low, high = self.seconds
-        if math.isinf(low):
-            return f"{self.why}: {who} lose their storage {self.basis}"
-        return f"{self.why}: {who} stall for about {low:.0f} to {high:.0f} s ({self.basis})"
+        span = "" if math.isinf(low) else f" for about {low:.0f} to {high:.0f} s"
+        return f"{self.why}: {who}{span} ({self.basis})"
 
 
 def disruptions(steps: Iterable[Step], state: ClusterState) -> tuple[Disruption, ...]:

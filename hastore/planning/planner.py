@@ -26,6 +26,8 @@ class Schedule:
     findings: tuple[Finding, ...] = ()
     predicted: tuple[ClusterState, ...] = ()
     """The state expected after each wave."""
+    compared: bool = True
+    """False where something could not be compared at all: that there are no steps then says nothing."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -43,7 +45,8 @@ def plan(stack: StorageStack, state: ClusterState) -> Schedule:
     comparison = compare(stack, state)
     schedule = arrange(comparison.steps, state)
     findings = (*judge(stack, state), *comparison.findings, *schedule.findings)
-    return Schedule(schedule.waves, by_weight(findings), schedule.predicted)
+    compared = all(finding.severity is not Severity.BLOCKING for finding in comparison.findings)
+    return Schedule(schedule.waves, by_weight(findings), schedule.predicted, compared)
 
 
 def arrange(steps: Iterable[Step], state: ClusterState) -> Schedule:

@@ -100,7 +100,7 @@ def test_stopping_says_who_loses_storage_until_it_is_started_again(resource: str
     cluster.observe()
     plan = cluster.resources[resource].stop()
     assert [disruption.clients for disruption in plan.disruptions] == [("drbd01",)]
-    assert "lose their storage until somebody starts it again" in str(plan)
+    assert "drbd01 lose I/O (until somebody starts it again)" in str(plan)
 
 
 def test_a_plan_that_is_not_applied_changes_nothing_not_even_the_stack() -> None:
@@ -110,3 +110,15 @@ def test_a_plan_that_is_not_applied_changes_nothing_not_even_the_stack() -> None
     plan = cluster.targets[before.targets[0].iqn].add_lun(1, device)
     assert plan.steps
     assert cluster.stack == before
+
+
+def test_a_host_that_could_not_be_compared_is_never_an_empty_plan() -> None:
+    lab, cluster = provisioned()
+    assert cluster.plan().empty
+    lab.world.nodes["centos02"].power_off()
+    plan = cluster.plan()
+    assert not plan.steps
+    assert not plan.empty
+    assert plan
+    with pytest.raises(hastore.Refused, match="centos02"):
+        plan.apply()
