@@ -53,8 +53,10 @@ class Cluster:
         self.clock: Clock = clock or own_time or SystemClock()
         # a simulated world has one time for all: its hosts are asked one after the other
         self._executor = executor if executor or own_time else ThreadPoolExecutor(max(1, len(hosts)))
-        wanted = dict(drivers or {})
-        self.sessions: tuple[HostSession, ...] = tuple(side_by_side(partial(_opened, wanted), hosts, self._executor))
+        self._wanted = dict(drivers or {})
+        opened = side_by_side(partial(_opened, self._wanted), hosts, self._executor)
+        self.sessions: tuple[HostSession, ...] = tuple(opened)
+        _check_names(self.sessions)
         self._stack = stack
         self._state: ClusterState | None = None
 
@@ -69,7 +71,14 @@ class Cluster:
 
         A host that does not answer is in it, every part of it `Unknown`.
         """
+        self._reopen()
         return self.saw(self.setting(NoJournal(), None).observe())
+
+    def _reopen(self) -> None:
+        """Try those hosts once more that could not be reached when the cluster was connected."""
+        if any(session.unreachable for session in self.sessions):
+            self.sessions = tuple(side_by_side(partial(_reopened, self._wanted), self.sessions, self._executor))
+            _check_names(self.sessions)
 
     def saw(self, state: ClusterState) -> ClusterState:
         """Remember what was seen last, and return it."""
@@ -245,6 +254,20 @@ def stack_of(state: ClusterState) -> StorageStack:
         return StorageStack(drbd=drbd)
     unserved = unserve(pacemaker.cib, drbd=drbd).stack
     return attrs.evolve(unserved, nodes=tuple(StorageNode(name) for name in pacemaker.nodes))
+
+
+def _check_names(sessions: tuple[HostSession, ...]) -> None:
+    """Raise SpecError where two hosts have one name: what is planned for the one would be done on the other."""
+    names = [session.name for session in sessions]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        hosts = ", ".join(repr(session.host) for session in sessions if session.name == twice)
+        msg = f"two hosts are called {twice} ({hosts}): connect each once, and let `uname -n` tell them apart"
+        raise SpecError(msg)
+
+
+def _reopened(wanted: Mapping[Subsystem, str], session: HostSession) -> HostSession:
+    return open_session(session.host, wanted) if session.unreachable else session
 
 
 def _opened(wanted: Mapping[Subsystem, str], host: Host) -> HostSession:

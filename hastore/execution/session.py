@@ -40,8 +40,8 @@ class HostSession:
 
     @property
     def name(self) -> str:
-        """The host's name."""
-        return self.host.name
+        """The host's name, also while it can't be asked."""
+        return self.facts.host
 
     def driver(self, subsystem: Subsystem) -> Driver:
         """Return the driver chosen for a subsystem; raise UnsupportedStep where there is none."""
@@ -74,10 +74,19 @@ def open_session(host: Host, wanted: Mapping[Subsystem, str]) -> HostSession:
     probes = registry.probes()
     try:
         outcomes = host.perform(probes)
+        name = host.name
     except ConnectError as error:
-        return HostSession(host, HostFacts(host.name), {}, str(error))
-    facts = HostFacts(host.name, dict(zip(probes, outcomes, strict=True)))
+        return HostSession(host, HostFacts(_called(host)), {}, str(error))
+    facts = HostFacts(name, dict(zip(probes, outcomes, strict=True)))
     return HostSession(host, facts, registry.choose(facts, wanted))
+
+
+def _called(host: Host) -> str:
+    """Return the name of a host that can't be reached; where only the host itself knows it, what it is reached by."""
+    try:
+        return host.name
+    except ConnectError as error:
+        return error.host.rpartition("@")[2]
 
 
 def observe_all(sessions: Sequence[HostSession], executor: Executor | None = None) -> ClusterState:

@@ -92,6 +92,7 @@ class SshHost(ShellHost):
         self._sudo = sudo
         self._connection: _Connection | None = None
         self._connecting = threading.Lock()
+        self._node = ""
 
     def __repr__(self) -> str:
         return f"SshHost({self.destination!r})"
@@ -104,8 +105,8 @@ class SshHost(ShellHost):
 
     @property
     def name(self) -> str:
-        """The node's name as the host itself says it (`uname -n`); asked once, with the connection."""
-        return self._connected().node
+        """The node's name as the host itself says it (`uname -n`); asked with the first connection, and kept."""
+        return self._node or self._connected().node
 
     def close(self) -> None:
         """Close the connection; locks that were held through it are gone."""
@@ -139,6 +140,7 @@ class SshHost(ShellHost):
                 self._connection = None
             if self._connection is None:
                 self._connection = self._connect()
+                self._node = self._connection.node
                 weakref.finalize(self, self._connection.close)
             return self._connection
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -20,6 +21,13 @@ from hastore.model.secrets import HIDDEN, Revealed, Secret
 
 Json: TypeAlias = Any
 
+_CHAP_USER: Final = re.compile(r"(Incoming|Outgoing)User\d*")
+_AFTER_NAME: Final = re.compile(rb"^([^\n]*?\S[ \t]+)[^\n]+", re.MULTILINE)
+_SHOWN_SECRETS: Final = (
+    re.compile(rb'(\bshared-secret\s+"?)[^";\n]+'),
+    re.compile(rb"(\.password(?:_in)?[ \t]*=[ \t]*)[^\n]+"),
+    re.compile(rb'(\bname="(?:\w*_)?passw(?:or)?d" value=")[^"]+'),
+)
 _SHORTEST: Final = 4
 """Secrets of fewer bytes are not looked for in answers: they would blot out half of every text."""
 
@@ -118,20 +126,33 @@ def _bytes(said: Json) -> bytes:
     return said.encode("utf-8", "surrogateescape") if isinstance(said, str) else base64.b64decode(said["base64"])
 
 
+def without_secrets(content: bytes, path: str = "") -> bytes:
+    """Return what was read with the secrets blotted out that hosts themselves show in places that are known.
+
+    CHAP users of SCST's sysfs (`name secret`), DRBD's shared-secret, open-iscsi's passwords, and passwords among the
+    parameters of a CIB.
+    """
+    if _CHAP_USER.fullmatch(path.rpartition("/")[2]):
+        return _AFTER_NAME.sub(rb"\1" + HIDDEN.encode(), content)
+    for pattern in _SHOWN_SECRETS:
+        content = pattern.sub(rb"\1" + HIDDEN.encode(), content)
+    return content
+
+
 def _plain_outcome(outcome: Outcome, secrets: tuple[bytes, ...]) -> Json:
-    def blot(content: bytes) -> Json:
+    def blot(content: bytes, path: str = "") -> Json:
         for secret in secrets:
             content = content.replace(secret, HIDDEN.encode())
-        return _plain_bytes(content)
+        return _plain_bytes(without_secrets(content, path))
 
     entries = {
-        path: {**plain(attrs.evolve(entry, content=b"")), "content": blot(entry.content)}
+        path: {**plain(attrs.evolve(entry, content=b"")), "content": blot(entry.content, path)}
         for path, entry in outcome.tree.items()
     }
     return {
         "status": outcome.status.value,
         "exit_code": outcome.exit_code,
-        "stdout": blot(outcome.stdout),
+        "stdout": blot(outcome.stdout, getattr(outcome.operation, "path", "")),
         "stderr": blot(outcome.stderr),
         "error": outcome.error,
         "tree": entries,

@@ -280,7 +280,7 @@ class PacemakerState:
     node_attributes: Mapping[str, Params] = field(factory=dict[str, Params])
     """Transient attributes by node (`master-p_drbd_vg1` ...)."""
     fencing_history: tuple[str, ...] = ()
-    cib_xml: str = ""
+    cib_xml: str = field(default="", repr=False)
     """The configuration as it was read, for guarded patches."""
 
     def where(self, resource: str, role: str = "") -> tuple[str, ...]:

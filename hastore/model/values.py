@@ -43,6 +43,7 @@ __all__ = ["NO_PARAMS", "Params", "as_params", "field", "value"]
 class Params(Mapping[str, str]):
     """A frozen, hashable, ordered mapping of text to text: options, attributes, parameters.
 
+    A whole number is taken as its digits; TypeError for whatever else is no text.
     Equality ignores the order, as the programs that read such options do; iteration keeps it,
     so that what was read can be written again as it stood.
     """
@@ -51,7 +52,7 @@ class Params(Mapping[str, str]):
     _items: dict[str, str]
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = (), /, **more: str) -> None:
-        object.__setattr__(self, "_items", dict(items) | more)
+        object.__setattr__(self, "_items", {key: _as_text(key, text) for key, text in (dict(items) | more).items()})
 
     def __getitem__(self, key: str) -> str:
         return self._items[key]
@@ -84,6 +85,15 @@ class Params(Mapping[str, str]):
         """Return a copy with the changes in place; None takes a key away."""
         merged: dict[str, str | None] = {**self._items, **(changes or {}), **more}
         return Params({key: text for key, text in merged.items() if text is not None})
+
+
+def _as_text(key: str, text: object) -> str:
+    if isinstance(text, str):
+        return text
+    if isinstance(text, int) and not isinstance(text, bool):
+        return str(text)
+    msg = f"{key}={text!r} is no text: write it as the program reads it, such as {key}='1'"
+    raise TypeError(msg)
 
 
 def as_params(items: Mapping[str, str] | Iterable[tuple[str, str]]) -> Params:
