@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from hastore.display.topology import ROWS, Box, Link, Machine, Mood, Topology
 from hastore.model.values import value
@@ -193,6 +193,6 @@ def _line(start: tuple[float, float], end: tuple[float, float], colour: str, das
 def _text(x: float, y: float, text: str, colour: str, size: int, *, bold: bool = False, anchor: str = "start") -> str:
     weight = ' font-weight="600"' if bold else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill={quoteattr(colour)} font-size="{size}" text-anchor="{anchor}"{weight}>'
-        f"{escape(text)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{escape(colour)}" font-size="{size}" text-anchor="{anchor}"{weight}>'
+        f"{escape(text, quote=False)}</text>"
     )
