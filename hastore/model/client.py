@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from hastore.model.errors import SpecError
 from hastore.model.secrets import Secret
 from hastore.model.values import NO_PARAMS, Params, as_params, field, value
 
@@ -37,8 +37,6 @@ class Initiator:
     """A client machine: its host name, its iSCSI name, its logins, and how it makes them.
 
     Without `iqn` the one that the machine has is used as it is. `chap_user` and `chap_secret` belong together.
-    Raises SpecError where one of them is missing, where a setting says what they say, and where a user or a
-    setting is text that a node record does not keep.
     """
 
     host: str
@@ -49,18 +47,13 @@ class Initiator:
     settings: Params = field(default=NO_PARAMS, converter=as_params)
     """open-iscsi's node settings, such as `node.session.timeo.replacement_timeout`."""
 
-    def __attrs_post_init__(self) -> None:
-        """Check what goes into node records."""
+    def mistakes(self) -> Iterator[str]:
+        """Yield what no node record can or may be given, each as a sentence that never shows a secret."""
         if bool(self.chap_user) != (self.chap_secret is not None):
-            msg = f"client {self.host}: chap_user and chap_secret belong together; give both or neither"
-            raise SpecError(msg)
+            yield "chap_user and chap_secret belong together: give both or neither"
         for name, why in _SAID_OTHERWISE.items():
             if name in self.settings:
-                msg = f"client {self.host}: {name} is none of its settings: {why}"
-                raise SpecError(msg)
+                yield f"{name} is none of its settings: {why}"
         for name, text in {"chap_user": self.chap_user, **self.settings}.items():
             if text != text.strip() or not text.isprintable():
-                msg = (
-                    f"client {self.host}: {name} begins or ends with a blank or is not printable, which no record keeps"
-                )
-                raise SpecError(msg)
+                yield f"{name} begins or ends with a blank or is not printable, which no record keeps"

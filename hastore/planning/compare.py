@@ -76,7 +76,7 @@ class Comparison:
 
 def compare(stack: StorageStack, state: ClusterState) -> Comparison:
     """Return what must be done so that the state holds all that the stack says; pure."""
-    findings = tuple(_reachability(stack, state))
+    findings = (*_reachability(stack, state), *_unfit_clients(stack))
     if findings:
         return Comparison((), findings)
     drbd = [step for resource in stack.drbd for step in _drbd_steps(stack, state, resource)]
@@ -114,6 +114,19 @@ def _reachability(stack: StorageStack, state: ClusterState) -> Iterator[Finding]
         host = state.hosts.get(client.host, HostState(client.host))
         if client.logins and not isinstance(host.client, ClientState):
             yield _blocking("client-unknown", f"open-iscsi on {client.host} can't be read", client.host)
+
+
+def _unfit_clients(stack: StorageStack) -> Iterator[Finding]:
+    for client in stack.clients:
+        for mistake in client.mistakes():
+            yield Finding(
+                "client-unfit",
+                Severity.BLOCKING,
+                f"client {client.host}: {mistake}",
+                (f"host:{client.host}",),
+                evidence="open-iscsi usr/idbm.c: a record is lines of names and values, read with blanks stripped",
+                mend="correct the Initiator in the stack",
+            )
 
 
 def _blocking(code: str, summary: str, host: str) -> Finding:

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from hastore.model.client import Initiator, Login
-from hastore.model.errors import SpecError
+from hastore.model.findings import Severity
 from hastore.model.secrets import Secret
 from hastore.model.stack import StorageStack
 from hastore.model.state import ClientSession, ClientState, ClusterState, HostState, NodeRecord
@@ -95,7 +95,12 @@ def test_a_record_of_mutual_chap_is_not_touched() -> None:
         ({"settings": {"node.session.queue_depth": " 32"}}, "no record keeps"),
     ],
 )
-def test_what_no_record_may_say_is_refused_at_once(wishes: dict[str, object], complaint: str) -> None:
-    with pytest.raises(SpecError, match=complaint) as refusal:
-        Initiator("client", **wishes)  # type: ignore[arg-type]  # any wish
-    assert "in clear" not in str(refusal.value)
+def test_what_no_record_may_say_blocks_the_plan(wishes: dict[str, object], complaint: str) -> None:
+    client = Initiator("client", logins=(Login(IQN, ("10.0.0.1",)),), **wishes)  # type: ignore[arg-type]  # any wish
+    state = ClusterState({"client": HostState("client", client=ClientState())})
+    comparison = compare(StorageStack(clients=(client,)), state)
+    assert comparison.steps == (), "nothing may reach an argv"
+    [finding] = comparison.findings
+    assert (finding.code, finding.severity) == ("client-unfit", Severity.BLOCKING)
+    assert complaint in finding.summary
+    assert "in clear" not in str(finding)
