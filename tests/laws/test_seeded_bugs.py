@@ -34,6 +34,6 @@ def test_a_seeded_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_there_are_bugs_in_every_room_and_enough_of_them() -> None:
-    assert {bug.room for bug in BUGS} == {"drivers", "planning", "execution", "sim"}
+    assert {bug.room for bug in BUGS} == {"drivers", "planning", "hosts", "execution", "sim"}
     assert len(BUGS) >= 15
     assert len({bug.name for bug in BUGS}) == len(BUGS)

@@ -69,6 +69,7 @@ def agreement(stack: StorageStack) -> list[str]:
 def filled_meanwhile(stack: StorageStack) -> list[str]:
     """Let a file system appear on the disk after hastore looked, just before it writes."""
     lab = lab_for(stack)
+    watch(lab, None)
     plan = connect(lab).plan(stack)
 
     def fill(host: WatchedHost, _operation: Operation) -> None:
@@ -101,6 +102,7 @@ def cib_changed_meanwhile() -> list[str]:
     """Let somebody else change the CIB just before the patch arrives."""
     stack = article()
     lab = lab_for(stack)
+    watch(lab, None)
     plan = connect(lab).plan(stack)
 
     def meddle(_host: WatchedHost, operation: Operation) -> None:
