@@ -10,7 +10,7 @@
     lab.world.violations
 """
 
-from hastore.sim.article import article
+from hastore.sim.article_lab import article
 from hastore.sim.faults import Faults, Killed
 from hastore.sim.host import SimHost
 from hastore.sim.lab import Lab

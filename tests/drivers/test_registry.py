@@ -15,7 +15,7 @@ from hastore.hosts.exchange import gather
 from hastore.hosts.operations import Operation, Outcome, Status
 from hastore.model.errors import DriverMismatch
 from hastore.planning.steps import Subsystem
-from hastore.sim.article import article
+from hastore.sim.article_lab import article
 
 
 def facts(host: str) -> HostFacts:

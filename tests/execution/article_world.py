@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import hastore
 from hastore import sim
-from hastore.sim.article import NETWORKS
+from hastore.sim.article_lab import NETWORKS
 
 NODES = ("centos01", "centos02")
 TARGET = "iqn.2016-02.local.virtual:virtual.vg1"

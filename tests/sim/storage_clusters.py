@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hastore.sim.article import article
+from hastore.sim.article_lab import article
 from hastore.sim.lab import Lab
 from hastore.sim.workload import Writer
 from hastore.sim.world import Node, World

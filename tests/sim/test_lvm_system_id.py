@@ -14,7 +14,7 @@ from storage_clusters import provision
 from hastore.hosts.operations import Run
 from hastore.model.errors import NotSimulated
 from hastore.sim.agents import make_agent
-from hastore.sim.article import article
+from hastore.sim.article_lab import article
 from hastore.sim.cib_words import Primitive
 from hastore.sim.cluster import Pacemaker
 from hastore.sim.lab import Lab

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hastore.hosts.operations import Run
-from hastore.sim.article import article
+from hastore.sim.article_lab import article
 from recorded_commands import recorded
 
 
