@@ -9,7 +9,7 @@ import pytest
 
 from needs import IN_CI, MISSING, examples
 
-pytest_plugins = ["real_cluster", "loopback_sshd"]
+pytest_plugins = ["real_cluster", "loopback_sshd", "laws_surroundings", "hostile_worlds"]
 pytest.register_assert_rewrite("hastore.testing.contract")
 
 _every = hypothesis.settings(max_examples=examples(100), deadline=None, print_blob=True)
