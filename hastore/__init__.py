@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hastore.cluster.connect import connect, local, observe_only, over, ssh
     from hastore.cluster.look import Look
     from hastore.cluster.plan import Plan
+    from hastore.cluster.show import show
     from hastore.display.progress import Progress
     from hastore.execution.journal import FileJournal
     from hastore.execution.report import ApplyReport
@@ -79,6 +80,7 @@ _HOMES = {
     "hastore.cluster.connect": "connect local observe_only over ssh",
     "hastore.cluster.look": "Look",
     "hastore.cluster.plan": "Plan",
+    "hastore.cluster.show": "show",
     "hastore.display.progress": "Progress",
     "hastore.execution.journal": "FileJournal",
     "hastore.execution.report": "ApplyReport",
@@ -174,6 +176,7 @@ __all__ = [
     "over",
     "pin_identity",
     "replication_secret",
+    "show",
     "sim",
     "ssh",
     "suggest_fixes",

@@ -80,6 +80,11 @@ class Plan:
         return self.schedule.blocking
 
     @property
+    def weighty(self) -> tuple[Finding, ...]:
+        """The findings that are more than advice: those that printing the plan shows."""
+        return tuple(f for f in self.findings if f.severity.weight <= Severity.WARNING.weight)
+
+    @property
     def disruptions(self) -> tuple[Disruption, ...]:
         """Who loses I/O, why, and for about how long.
 
@@ -211,8 +216,7 @@ class Plan:
         )
         lines = lines or [nothing]
         lines.extend(f"  ~  {disruption}" for disruption in self.disruptions)
-        weighty = [f for f in self.findings if f.severity.weight <= Severity.WARNING.weight]
-        lines.extend(f"  !  {finding}" for finding in weighty)
+        lines.extend(f"  !  {finding}" for finding in self.weighty)
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
