@@ -92,6 +92,14 @@ def judge_by_outcomes(outcomes: tuple[Outcome, ...]) -> Verdict:
     return DONE
 
 
+def with_meaning(verdict: Verdict, meanings: Mapping[str, str]) -> Verdict:
+    """Return a refusal with what the tool's words mean put before them: words it says -> meaning; others as they are."""
+    if verdict.result != "refused":
+        return verdict
+    meaning = next((text for said, text in meanings.items() if said in verdict.reason), "")
+    return Verdict(verdict.result, f"{meaning} ({verdict.reason})") if meaning else verdict
+
+
 def explain(outcome: Outcome) -> str:
     """Return one paragraph on a failed outcome: the operation, its errno or exit code, what it said."""
     operation = outcome.operation

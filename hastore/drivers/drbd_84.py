@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 import attrs
 
-from hastore.drivers.base import HostFacts, Match, Verdict, explain, judge_by_outcomes
+from hastore.drivers.base import HostFacts, Match, Verdict, explain, judge_by_outcomes, with_meaning
 from hastore.drivers.drbd_files import CONFIG, FOLDER, read_configuration
 from hastore.drivers.guards import expect_blank
 from hastore.drivers.reading import missing, understood, unsupported
@@ -133,11 +133,7 @@ class Drbd84Driver:
 
     def judge(self, _step: Step, outcomes: tuple[Outcome, ...], /) -> Verdict:
         """Judge by exit codes, which drbdadm gives truly, and say what its refusals mean."""
-        verdict = judge_by_outcomes(outcomes)
-        if verdict.result != "refused":
-            return verdict
-        meaning = next((text for said, text in _MEANINGS.items() if said in verdict.reason), "")
-        return attrs.evolve(verdict, reason=f"{meaning} ({verdict.reason})" if meaning else verdict.reason)
+        return with_meaning(judge_by_outcomes(outcomes), _MEANINGS)
 
 
 _MEANINGS: Final[Mapping[str, str]] = {

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 import attrs
 
-from hastore.drivers.base import HostFacts, Match, Verdict, explain, judge_by_outcomes
+from hastore.drivers.base import HostFacts, Match, Verdict, explain, judge_by_outcomes, with_meaning
 from hastore.drivers.guards import expect_blank
 from hastore.drivers.reading import missing, understood, unsupported
 from hastore.formats import lvm_conf, lvm_report
@@ -124,10 +124,7 @@ class Lvm2Driver:
             return Verdict(
                 "refused", f"no volume of {step.group} was activated: does volume_list of lvm.conf leave it out?"
             )
-        if verdict.result != "refused":
-            return verdict
-        meaning = next((text for said, text in _MEANINGS.items() if said in verdict.reason), "")
-        return attrs.evolve(verdict, reason=f"{meaning} ({verdict.reason})" if meaning else verdict.reason)
+        return with_meaning(verdict, _MEANINGS)
 
 
 _MEANINGS: Final[Mapping[str, str]] = {

@@ -12,7 +12,8 @@ from hastore.model.errors import NotSimulated
 from hastore.sim.cib_history import NOT_RUNNING, OK
 from hastore.sim.cib_words import Primitive
 from hastore.sim.executor import AGAIN, Stage
-from hastore.sim.lvm import Lvm, LvmRefusal
+from hastore.sim.lvm import Lvm
+from hastore.sim.lvm_volumes import LvmRefusal
 from hastore.sim.network import Network
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hastore.model.errors import NotSimulated
 from hastore.sim.agents import ERROR, NOT_CONFIGURED, LvmAgent
 from hastore.sim.cib_history import NOT_RUNNING, OK
 from hastore.sim.cib_words import Primitive
-from hastore.sim.lvm import Group, LvmRefusal
+from hastore.sim.lvm_volumes import Group, LvmRefusal
 
 if TYPE_CHECKING:
     from hastore.sim.cluster import Pacemaker

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hastore.sim.block import Block
 from hastore.sim.lab import Lab
-from hastore.sim.lvm import Lvm, mapper_path
+from hastore.sim.lvm import Lvm
+from hastore.sim.lvm_volumes import mapper_path
 from hastore.sim.world import Node
 
 SYSTEM_GROUP = "vg_centos"

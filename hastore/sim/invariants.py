@@ -24,7 +24,7 @@ from typing import TypeVar
 from hastore.sim.block import Block, Disk
 from hastore.sim.drbd import Drbd
 from hastore.sim.drbd_state import Volume
-from hastore.sim.lvm import LvDevice
+from hastore.sim.lvm_volumes import LvDevice
 from hastore.sim.network import Network
 from hastore.sim.scst import Scst
 from hastore.sim.scst_devices import Device

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hastore.sim.block import parse_size
-from hastore.sim.lvm import Lvm, LvmRefusal, extents_for
+from hastore.sim.lvm import Lvm, extents_for
 from hastore.sim.lvm_report import report
+from hastore.sim.lvm_volumes import LvmRefusal
 from hastore.sim.world import Call, Node, Reply, reply
 
 VERSION = (

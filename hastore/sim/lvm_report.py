@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hastore.sim.block import Label
-from hastore.sim.lvm import DATA_START, Group, Lvm, Volume, mapper_path
+from hastore.sim.lvm import Lvm
+from hastore.sim.lvm_volumes import DATA_START, Group, Volume, mapper_path
 from hastore.sim.world import Call, Reply, reply
 
 _DEFAULT = {

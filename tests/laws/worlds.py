@@ -16,7 +16,8 @@ from hastore.model.secrets import Secret
 from hastore.model.stack import StorageStack
 from hastore.sim.block import Block
 from hastore.sim.lab import Lab
-from hastore.sim.lvm import Lvm, mapper_path
+from hastore.sim.lvm import Lvm
+from hastore.sim.lvm_volumes import mapper_path
 from hastore.sim.open_iscsi import NAME_FILE, OpenIscsi
 from hastore.testing.strategies_stack import CLIENTS, NETWORKS, NODES, stacks
 

@@ -10,7 +10,8 @@ import pytest
 from hastore.hosts.operations import Run
 from hastore.model.errors import NotSimulated
 from hastore.sim.lab import Lab
-from hastore.sim.lvm import DATA_START, Group, Lvm
+from hastore.sim.lvm import Lvm
+from hastore.sim.lvm_volumes import DATA_START, Group
 from recorded_commands import RECORDINGS, recorded
 
 Answer = tuple[int | None, str, str]

@@ -13,7 +13,8 @@ from hastore.hosts.operations import Outcome, Run, Status
 from hastore.sim import Lab, SimHost, article
 from hastore.sim.block import Block, Label, Signature
 from hastore.sim.drbd import Drbd
-from hastore.sim.lvm import Group, Lvm, LvmRefusal, mapper_path
+from hastore.sim.lvm import Lvm
+from hastore.sim.lvm_volumes import Group, LvmRefusal, mapper_path
 from hastore.sim.network import Network
 from hastore.sim.scst import Scst
 from hastore.sim.scst_devices import Device, build
