@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from sizes import articles, blank, direct, exponent, seconds, shown
+from sizes import articles, direct, exponent, seconds, shown
 
 import hastore
 from hastore.planning.compare import compare
 from hastore.planning.planner import arrange, plan
 from hastore.planning.rules import judge
+from hastore.testing.fresh_states import fresh
 
 
 def measure(stack: hastore.StorageStack) -> dict[str, float]:
     """Return the seconds of each part of planning from blank machines, and of finding that nothing is left to do."""
-    state = blank(stack)
+    state = fresh(stack)
     steps = compare(stack, state).steps
     done = arrange(steps, state).predicted[-1]
     return {

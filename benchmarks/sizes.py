@@ -14,18 +14,6 @@ import attrs
 import hastore
 from hastore.demo import article_stack
 from hastore.formats import crmsh
-from hastore.model.pacemaker import Cib, ClusterNode
-from hastore.model.state import (
-    BlockDevice,
-    ClientState,
-    ClusterState,
-    DrbdState,
-    HostState,
-    LvmState,
-    NodeStatus,
-    PacemakerState,
-    ScstState,
-)
 
 IQN = "iqn.2026-01.org.example:box"
 
@@ -93,27 +81,3 @@ def direct(luns: int) -> hastore.StorageStack:
         devices=devices,
         targets=(hastore.Target(IQN, groups=(group,), portals=("192.168.1.10",)),),
     )
-
-
-def blank(stack: hastore.StorageStack) -> ClusterState:
-    """Return the state of machines fresh out of the box: blank disks, an empty cluster, no target, no session."""
-    names = stack.node_names
-    empty = PacemakerState(
-        Cib(nodes=tuple(ClusterNode(name, str(number)) for number, name in enumerate(names, start=1))),
-        dc=names[0],
-        nodes={name: NodeStatus(name, online=True) for name in names},
-    )
-    disks = {v.disk_on(name): name for r in stack.drbd for v in r.volumes for name in names}
-    storage = {
-        name: HostState(
-            name,
-            blocks={path: BlockDevice(path, 20 * 2**30) for path in disks},
-            drbd=DrbdState("8.4.11"),
-            lvm=LvmState("2.03.16"),
-            scst=ScstState("3.11.0", daemon_running=True),
-            pacemaker=empty,
-        )
-        for name in names
-    }
-    clients = {c.host: HostState(c.host, client=ClientState(f"iqn.2026-01.test:{c.host}")) for c in stack.clients}
-    return ClusterState(storage | clients)

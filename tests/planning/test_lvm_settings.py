@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from fresh_states import fresh
 from hypothesis import given
 from rules_article import article
 
@@ -17,6 +16,7 @@ from hastore.planning.fixes import apply_fixes, suggest_fixes
 from hastore.planning.planner import arrange
 from hastore.planning.steps_drbd import DrbdUp
 from hastore.planning.steps_lvm import ConfigureLvm, CreatePv, CreateVg
+from hastore.testing.fresh_states import fresh
 from hastore.testing.strategies_stack import stacks
 
 NODES = ("centos01", "centos02")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import attrs
-from fresh_states import fresh
 from hypothesis import given, note
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from hastore.model.state import BlockDevice, ClusterState
 from hastore.planning.compare import compare
 from hastore.planning.planner import Schedule, arrange
 from hastore.planning.steps import Watch
+from hastore.testing.fresh_states import fresh
 from hastore.testing.strategies_stack import stacks
 
 
