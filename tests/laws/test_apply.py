@@ -38,7 +38,7 @@ def holds(stack: StorageStack, kinds: list[str]) -> None:
     assert foreign.photograph(lab, stack) == before
 
 
-@law(max_examples=examples(12))
+@law(max_examples=examples(8))
 @given(sound_stacks(pacemaker=True), FOREIGN)
 def test_after_apply_a_cluster_is_as_its_stack_says(stack: StorageStack, kinds: list[str]) -> None:
     drawn.count("apply under Pacemaker", stack, *(f"beside {kind}" for kind in kinds))
@@ -69,7 +69,7 @@ def agrees(stack: StorageStack) -> None:
     assert faults(lab, stack) == []
 
 
-@law(max_examples=examples(12))
+@law(max_examples=examples(8))
 @given(sound_stacks(pacemaker=True))
 def test_effect_simulator_and_observation_agree_after_every_step_of_a_cluster(stack: StorageStack) -> None:
     drawn.count("agreement under Pacemaker", stack)

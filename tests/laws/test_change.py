@@ -197,7 +197,7 @@ def test_a_change_behind_hastores_back_is_seen_and_mended_on_one_host(stack: Sto
     seen(stack, hand)
 
 
-@law(max_examples=examples(10))
+@law(max_examples=examples(7))
 @given(sound_stacks(pacemaker=True, max_resources=1), st.sampled_from(sorted(SERVED)))
 def test_a_change_behind_hastores_back_is_seen_and_mended_in_a_cluster(stack: StorageStack, change: str) -> None:
     hand, possible = SERVED[change]
@@ -289,7 +289,7 @@ def test_a_changed_stack_is_carried_out_on_one_host(stack: StorageStack, edit: E
     carried_out(stack, edit)
 
 
-@law(max_examples=examples(8))
+@law(max_examples=examples(6))
 @given(sound_stacks(pacemaker=True, max_resources=1), st.sampled_from(SERVED_EDITS))
 def test_a_changed_stack_is_carried_out_in_a_cluster(stack: StorageStack, edit: Edit) -> None:
     drawn.count("changed stacks under Pacemaker", stack, edit.__name__)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.laws
 law = partial(settings, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 
 
-@law(max_examples=examples(8))
+@law(max_examples=examples(6))
 @given(sound_stacks(pacemaker=True, max_resources=1))
 def test_a_new_lun_restarts_nothing_that_runs(stack: StorageStack) -> None:
     drawn.count("a LUN added on day two", stack)

@@ -105,7 +105,18 @@ def sound_stacks(draw: st.DrawFn, *, pacemaker: bool | None = None, max_resource
     stack = with_canaries(stack, draw(st.sampled_from(["literal", "environment"])))
     if draw(st.booleans()):
         stack = hastore.apply_fixes(stack, hastore.suggest_fixes(stack, platform="debian-12"))
-    return stack
+    return sighted(stack)
+
+
+def sighted(stack: StorageStack) -> StorageStack:
+    """Return the stack with a filter that lets LVM see the system's disk, where nobody said which disk that is.
+
+    The fix `lvm-filter` rejects what no pattern accepted before, the system's disk too; a person would name it.
+    """
+    patterns = stack.lvm.filter if stack.lvm is not None else None
+    if stack.lvm is None or not patterns or "r|.*|" not in patterns or any(SYSTEM_DISK in p for p in patterns):
+        return stack
+    return attrs.evolve(stack, lvm=attrs.evolve(stack.lvm, filter=(f"a|^{SYSTEM_DISK}[0-9]*$|", *patterns)))
 
 
 def small(stack: StorageStack) -> StorageStack:
