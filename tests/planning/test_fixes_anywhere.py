@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rules_article import article
 
 from hastore.model.findings import Severity
+from hastore.model.lvm import LvmSettings
 from hastore.model.pacemaker import Cib, Op, Order, PacemakerResource
 from hastore.model.stack import StorageStack
 from hastore.planning.fixes import PLATFORMS, apply_fixes, fencing_device, suggest_fixes
@@ -169,3 +170,10 @@ def test_a_fencing_device_goes_with_every_fix_in_any_order(stack: StorageStack) 
     )
     fixes = suggest_fixes(stack)
     assert fence.apply(apply_fixes(stack, fixes)) == apply_fixes(fence.apply(stack), fixes)
+
+
+def test_a_filter_never_hides_a_system_disk_that_nobody_named() -> None:
+    unnamed = attrs.evolve(article(), lvm=LvmSettings(filter=("a|/dev/drbd*|", "r|/dev/sdx|")))
+    lvm = apply_fixes(unnamed, suggest_fixes(unnamed)).lvm
+    assert lvm is not None
+    assert lvm.filter == ("r|^/dev/sdb[0-9]*$|", "a|.*|")

@@ -108,7 +108,7 @@ def test_the_group_is_foretold_to_belong_to_the_node_that_runs_it() -> None:
 def test_the_fix_gives_a_stack_without_settings_what_its_agent_needs() -> None:
     stack = attrs.evolve(article(), lvm=None)
     mended_stack = apply_fixes(stack, [fix for fix in suggest_fixes(stack) if fix.code == "lvm-activate"])
-    assert mended_stack.lvm == LvmSettings(system_id_source="uname")
+    assert mended_stack.lvm == LvmSettings(filter=("r|^/dev/sdb[0-9]*$|", "a|.*|"), system_id_source="uname")
 
 
 def test_the_text_of_the_file_is_neither_compared_nor_shown() -> None:

@@ -34,6 +34,7 @@ from hastore.planning.rules.reading import (
 
 DRBD_PATTERN: Final = "a|^/dev/drbd[0-9]+$|"
 REJECT_REST: Final = "r|.*|"
+ACCEPT_REST: Final = "a|.*|"
 
 
 # -- LVM ----------------------------------------------------------------------------------------------
@@ -62,7 +63,9 @@ def exclusive(stack: StorageStack) -> StorageStack:
     changed = with_resources(stack, edit)
     if modes and modes != {"system_id"}:
         return changed
-    return attrs.evolve(changed, lvm=by_system_id(stack.lvm or LvmSettings(), managed))
+    settled = attrs.evolve(changed, lvm=by_system_id(stack.lvm or LvmSettings(), managed))
+    # where the stack knew nothing of lvm.conf it now does, and has to keep LVM off what lies below DRBD, too
+    return settled if stack.lvm else anchored(settled)
 
 
 def by_system_id(settings: LvmSettings, managed: set[str]) -> LvmSettings:
@@ -93,7 +96,11 @@ LVM_ACTIVATE: Final = Fix(
 
 
 def anchored(stack: StorageStack) -> StorageStack:
-    """Return the stack with a filter that lets LVM see the system disk and DRBD, and nothing else."""
+    """Return the stack with a filter that lets LVM see the system disk and DRBD, and nothing else.
+
+    Where no pattern says which disk the system is on, only what lies below DRBD is rejected: a filter that
+    hides the system's own volume group would keep the machine from booting.
+    """
     settings = stack.lvm
     open_filter = any(
         any(rule(stack)) for rule in (lvm_sees_backing_disk, lvm_filter_unanchored, lvm_scans_inside_luns)
@@ -102,6 +109,9 @@ def anchored(stack: StorageStack) -> StorageStack:
         return stack
     backing = {disk for _, disk in backing_disks(stack)}
     kept = [p for pattern in settings.filter or () if (p := anchor(pattern, backing))]
+    if not kept:
+        rejecting = tuple(f"r|^{disk}[0-9]*$|" for disk in sorted(backing))
+        return attrs.evolve(stack, lvm=attrs.evolve(settings, filter=(*rejecting, ACCEPT_REST), global_filter=None))
     accepting = tuple(dict.fromkeys((*kept, DRBD_PATTERN)))
     # A global filter that let too much through is said again by the filter.
     return attrs.evolve(stack, lvm=attrs.evolve(settings, filter=(*accepting, REJECT_REST), global_filter=None))
@@ -122,8 +132,8 @@ def anchor(pattern: str, backing: Iterable[str]) -> str:
 LVM_FILTER: Final = Fix(
     "lvm-filter",
     "Anchor LVM's filter: the system disk, DRBD, nothing else",
-    "The disk below DRBD is then never seen, nor what clients keep inside their LUNs; the system disk and its partitions "
-    "still are",
+    "The disk below DRBD is then never seen; the system disk and its partitions still are, and where it is known which "
+    "those are, nothing else is, what clients keep inside their LUNs included",
     Risk.HARMLESS_IN_FILE,
     ("lvm-sees-backing-disk", "lvm-filter-unanchored", "lvm-hides-drbd", "lvm-scans-inside-luns"),
     anchored,
