@@ -17,7 +17,7 @@ from hastore.model.scsi import InitiatorGroup, Lun, ScstDevice, Target
 from hastore.model.stack import StorageStack
 from hastore.model.state import ClusterState, PacemakerState, ScstState
 from hastore.planning.compare import OWNED
-from hastore.planning.evolve import drbd_on, scst_on, vg_on
+from hastore.planning.evolve import drbd_on, scst_on, speaker, vg_on
 from hastore.planning.planner import Schedule, arrange, plan
 from hastore.planning.steps import Step
 from hastore.planning.steps_client import Logout, with_port
@@ -247,7 +247,7 @@ class ResourceHandle(_Handle):
                 msg = f"{self.name} is no resource"
                 raise SpecError(msg)
             changed = attrs.evolve(element, meta=element.meta.with_({"target-role": role}))
-            host = next(h.name for h in state.hosts.values() if isinstance(h.pacemaker, PacemakerState))
+            host = speaker(state)
             why = f"set target-role={role} on {self.name}"
             stack = self._cluster.stack
             return arrange((PatchCib(host, edits=(Put(changed),), why=why), AwaitCluster(host, stack=stack)), state)

@@ -30,7 +30,8 @@ from hastore.model.state import (
 )
 from hastore.model.values import value
 from hastore.planning.compose import compose
-from hastore.planning.evolve import client_on, drbd_on, lvm_on, scst_on, target_on, vg_on
+from hastore.planning.discrepancies import contradictions, discrepancies, hand_changes
+from hastore.planning.evolve import client_on, drbd_on, lvm_on, scst_on, speaker, target_on, vg_on
 from hastore.planning.steps import Step
 from hastore.planning.steps_client import ConfigureSession, DiscoverTarget, Login, with_port
 from hastore.planning.steps_cluster import AwaitCluster, PatchCib, bindings, edits_between
@@ -76,7 +77,7 @@ class Comparison:
 
 def compare(stack: StorageStack, state: ClusterState) -> Comparison:
     """Return what must be done so that the state holds all that the stack says; pure."""
-    findings = (*_reachability(stack, state), *_unfit_clients(stack))
+    findings = (*contradictions(stack), *_reachability(stack, state), *_unfit_clients(stack))
     if findings:
         return Comparison((), findings)
     drbd = [step for resource in stack.drbd for step in _drbd_steps(stack, state, resource)]
@@ -85,7 +86,9 @@ def compare(stack: StorageStack, state: ClusterState) -> Comparison:
     scst = [step for target in stack.targets for step in _target_steps(stack, state, target)]
     cluster = list(_cluster_steps(stack, state))
     clients = list(_client_steps(stack, state))
-    return Comparison((*settings, *drbd, *lvm, *scst, *cluster, *clients), tuple(_drift(stack, state)))
+    return Comparison(
+        (*settings, *drbd, *lvm, *scst, *cluster, *clients), (*_drift(stack, state), *discrepancies(stack, state))
+    )
 
 
 # -- what can be known --------------------------------------------------------------------------------
@@ -153,6 +156,9 @@ def _drift(stack: StorageStack, state: ClusterState) -> Iterator[Finding]:
                     evidence=f"/etc/drbd.d/{resource.name}.res on {node}",
                     mend="apply the plan to write the stack's, or take the host's over into the stack",
                 )
+    pacemaker = state.pacemaker()
+    if stack.pacemaker is not None and isinstance(pacemaker, PacemakerState):
+        yield from hand_changes(owned_cib(compose(stack)), pacemaker.cib, owned_ids(pacemaker.cib))
     if stack.lvm is not None and _in_use(stack, state):
         yield from (
             finding for node in stack.node_names for finding in _settings_drift(node, stack.lvm, lvm_on(state, node))
@@ -342,8 +348,7 @@ def _target_parts(state: ClusterState, target: Target, host: str) -> Iterator[St
 def _cluster_steps(stack: StorageStack, state: ClusterState) -> Iterator[Step]:
     if stack.pacemaker is None:
         return
-    host = next((h.name for h in state.hosts.values() if isinstance(h.pacemaker, PacemakerState)), "")
-    pacemaker = state.pacemaker()
+    host, pacemaker = speaker(state), state.pacemaker()
     if not host or not isinstance(pacemaker, PacemakerState):
         return
     desired = owned_cib(compose(stack))

@@ -121,6 +121,12 @@ def with_pacemaker(state: ClusterState, **changes: Any) -> ClusterState:
     return state
 
 
+def speaker(state: ClusterState) -> str:
+    """Return the host through which the cluster is spoken to: the one whose view is `state.pacemaker()`; empty for none."""
+    view = state.pacemaker()
+    return next((h.name for h in state.hosts.values() if isinstance(view, PacemakerState) and h.pacemaker is view), "")
+
+
 def client_on(state: ClusterState, host: str) -> ClientState:
     """Return the initiator's state on a client; an empty one where it is not known."""
     client = host_of(state, host).client

@@ -18,11 +18,14 @@ JUST_CREATED = "0000000000000004"
 
 
 def same_configuration(ours: DrbdResource, theirs: object) -> bool:
-    """True where a host's configuration says what we say; a secret that is a mere reference can't be compared."""
+    """True where a host's configuration says what we say; what a secret is, that is a mere reference, can't be compared.
+
+    That there is one can: a host that has none, or one that we do not say, would not connect to the other.
+    """
     if not isinstance(theirs, DrbdResource):
         return False
-    comparable = ours.secret is not None and ours.secret.source == "literal"
-    return ours == (theirs if comparable else attrs.evolve(theirs, secret=ours.secret))
+    reference = ours.secret is not None and ours.secret.source != "literal"
+    return ours == (attrs.evolve(theirs, secret=ours.secret) if reference and theirs.secret is not None else theirs)
 
 
 @value

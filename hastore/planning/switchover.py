@@ -8,11 +8,13 @@ from hastore.model.cib_edits import Put, Remove
 from hastore.model.findings import Finding, Severity, by_weight
 from hastore.model.pacemaker import INFINITY, Colocation, Group, Location
 from hastore.model.stack import StorageStack
-from hastore.model.state import ClusterState, PacemakerState
-from hastore.planning.evolve import drbd_on
+from hastore.model.state import ClusterState, DrbdState, PacemakerState
+from hastore.planning.discrepancies import partitioned
+from hastore.planning.evolve import drbd_on, host_of, speaker
 from hastore.planning.planner import Schedule, arrange
 from hastore.planning.steps_cluster import MOVE_PREFIX, AwaitCluster, PatchCib, Unbind, bindings
 
+_NEVER = f"-{INFINITY}"
 UNBINDING = "take the binding away again"
 _ACCEPT = "accept-"
 OVERRIDES = frozenset(
@@ -30,10 +32,19 @@ def switchover(stack: StorageStack, state: ClusterState, to: str, units: tuple[s
     pacemaker = state.pacemaker()
     if not isinstance(pacemaker, PacemakerState):
         return Schedule(
-            findings=(_finding("pacemaker-unknown", "Pacemaker can't be read", "look at cluster.explain()"),)
+            findings=(
+                _finding(
+                    "pacemaker-unknown", "Pacemaker can't be read", "look at cluster.explain()", overridable=False
+                ),
+            )
         )
     moving = tuple(unit for unit in units or movable(pacemaker) if not _is_at(pacemaker, unit, to))
-    host = next(h.name for h in state.hosts.values() if isinstance(h.pacemaker, PacemakerState))
+    if not (units or movable(pacemaker)):
+        summary = "no group of this cluster can be moved: nothing follows a promoted DRBD clone, and there is no group"
+        return Schedule(
+            findings=(_finding("nothing-to-move", summary, "name what to move: cluster.resources[ID].move(NODE)"),)
+        )
+    host = speaker(state)
     bound = {f"{MOVE_PREFIX}{unit}" for unit in moving}
     left = bindings(pacemaker.cib) - bound
     free = tuple(Remove(id) for id in sorted(bound | left))
@@ -73,6 +84,8 @@ def not_ready(stack: StorageStack, state: ClusterState, to: str, moving: tuple[s
     pacemaker = state.pacemaker()
     if not isinstance(pacemaker, PacemakerState):
         return
+    yield from partitioned(state)
+    yield from _not_acting(pacemaker, to, moving)
     yield from _node_not_ready(pacemaker, to)
     yield from _replication_not_ready(stack, state, to)
     members = {m for g in pacemaker.cib.groups if g.id in moving for m in g.members} | set(moving)
@@ -104,6 +117,35 @@ def not_ready(stack: StorageStack, state: ClusterState, to: str, moving: tuple[s
         )
 
 
+def _not_acting(pacemaker: PacemakerState, to: str, moving: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield why Pacemaker would not do what the move's constraint asks of it."""
+    properties = pacemaker.cib.properties
+    for name in ("maintenance-mode", "stop-all-resources"):
+        if _on(properties.get(name, "false")):
+            yield _finding(
+                "cluster-not-acting", f"{name} is on: the cluster moves nothing", f"set {name}=false", overridable=False
+            )
+    for unit in moving:
+        loose = _unmanaged(pacemaker, unit)
+        if loose:
+            summary = f"{', '.join(loose)} is not managed: the cluster neither stops nor starts it"
+            yield _finding("unit-unmanaged", summary, f"crm resource manage {unit}", overridable=False)
+        for banned in pacemaker.cib.constraints:
+            if isinstance(banned, Location) and (banned.resource, banned.node, banned.score) == (unit, to, _NEVER):
+                summary = f"{banned.id} forbids {unit} on {to}: the move's own constraint does not outweigh it"
+                yield _finding("receiver-banned", summary, f"take {banned.id} away", overridable=False)
+
+
+def _unmanaged(pacemaker: PacemakerState, unit: str) -> tuple[str, ...]:
+    """Return the primitives of a unit, and of clones it follows, that run and are not managed."""
+    members = {unit, *(m for g in pacemaker.cib.groups if g.id == unit for m in g.members)}
+    followed = {
+        c.with_resource for c in pacemaker.cib.constraints if isinstance(c, Colocation) and c.resource in members
+    }
+    members |= {clone.resource for clone in pacemaker.cib.clones if clone.id in followed}
+    return tuple(dict.fromkeys(r.id for r in pacemaker.resources if r.id in members and not r.managed))
+
+
 def _node_not_ready(pacemaker: PacemakerState, to: str) -> Iterator[Finding]:
     node = pacemaker.nodes.get(to)
     if node is None:
@@ -128,6 +170,10 @@ def _node_not_ready(pacemaker: PacemakerState, to: str) -> Iterator[Finding]:
 def _replication_not_ready(stack: StorageStack, state: ClusterState, to: str) -> Iterator[Finding]:
     for resource in stack.drbd:
         if to not in resource.nodes:
+            continue
+        if not isinstance(host_of(state, to).drbd, DrbdState):
+            summary = f"{resource.name} on {to} can't be seen: nobody knows whether its data is current"
+            yield _finding("receiver-unseen", summary, f"connect to {to}, too", overridable=False)
             continue
         there = drbd_on(state, to, resource.name)
         if not there.up_to_date:
@@ -154,6 +200,10 @@ def _replication_not_ready(stack: StorageStack, state: ClusterState, to: str) ->
 def _all_ids(pacemaker: PacemakerState) -> Iterator[str]:
     yield from (c.id for c in pacemaker.cib.constraints)
     yield from (f.id for f in pacemaker.cib.foreign)
+
+
+def _on(text: str) -> bool:
+    return text.lower() in {"true", "yes", "on", "1", "y"}
 
 
 def _off(text: str) -> bool:
