@@ -13,11 +13,12 @@ from itertools import chain
 from hastore.model.drbd import DrbdResource
 from hastore.model.errors import SpecError
 from hastore.model.findings import Finding, Severity
+from hastore.model.lvm import VolumeGroup
 from hastore.model.names import parse_size, show_size
 from hastore.model.pacemaker import Cib
 from hastore.model.scsi import Lun, Target
 from hastore.model.stack import StorageStack
-from hastore.model.state import ClusterState, HostState, LvmState, PacemakerState, ScstState, TargetState
+from hastore.model.state import ClusterState, HostState, LvmState, PacemakerState, ScstState, TargetState, VgState
 from hastore.planning.evolve import drbd_on
 
 _SEEN = "observed on the hosts, held against the stack"
@@ -160,16 +161,7 @@ def _of_groups(stack: StorageStack, host: str, lvm: LvmState) -> Iterator[Findin
             continue
         others = set(seen.physical_volumes) - set(group.physical_volumes)
         if group.physical_volumes and others:
-            yield Finding(
-                "vg-elsewhere",
-                Severity.BLOCKING,
-                f"volume group {group.name} on {host} lies on {', '.join(sorted(others))}, the stack says "
-                f"{', '.join(group.physical_volumes)}: another group of this name, or LVM sees the disk below DRBD",
-                (f"vg:{group.name}", f"host:{host}"),
-                evidence=_SEEN,
-                mend="let LVM's filter show DRBD's devices alone, or say in the stack where the group lies",
-                override="vg-elsewhere",
-            )
+            yield _elsewhere(stack, host, group, seen, others)
         for volume in group.logical_volumes:
             there = seen.logical_volumes.get(volume.name)
             if there is None or not volume.size or "%" in volume.size:
@@ -185,6 +177,32 @@ def _of_groups(stack: StorageStack, host: str, lvm: LvmState) -> Iterator[Findin
                     evidence=_SEEN,
                     mend="grow it by its own verb, or say in the stack what it has; nothing shrinks it",
                 )
+
+
+def _elsewhere(stack: StorageStack, host: str, group: VolumeGroup, seen: VgState, others: set[str]) -> Finding:
+    """Tell a group of the same name from the same one seen below DRBD, which harms only once it is active there."""
+    where = ", ".join(sorted(others))
+    under = stack.drbd_under(group)
+    below = under is not None and others <= {volume.disk_on(host) for volume in under.volumes}
+    active = any(lv.active for lv in seen.logical_volumes.values())
+    if below:
+        how = "is active" if active else "is seen"
+        summary = (
+            f"volume group {group.name} on {host} {how} on {where}, below DRBD: what is written there is not replicated"
+        )
+    else:
+        said = ", ".join(group.physical_volumes)
+        summary = f"volume group {group.name} on {host} lies on {where}, the stack says {said}: another of this name"
+    harmless = below and not active
+    return Finding(
+        "vg-elsewhere",
+        Severity.DANGER if harmless else Severity.BLOCKING,
+        summary,
+        (f"vg:{group.name}", f"host:{host}"),
+        evidence=_SEEN,
+        mend="let LVM's filter show DRBD's devices alone" if below else "say in the stack where the group lies",
+        override="" if harmless else "vg-elsewhere",
+    )
 
 
 def _of_scst(stack: StorageStack, host: HostState, scst: ScstState) -> Iterator[Finding]:

@@ -12,8 +12,9 @@ import hastore
 from hastore import sim
 from hastore.demo import article_stack
 from hastore.hosts.operations import Run
-from hastore.model.state import ClusterState, HostState, PacemakerState
+from hastore.model.state import ClusterState, HostState, LvState, PacemakerState, VgState
 from hastore.planning.compare import compare
+from hastore.planning.evolve import with_vg
 from hastore.planning.steps_drbd import same_configuration
 
 Stack = hastore.StorageStack
@@ -118,6 +119,19 @@ def test_a_volume_of_the_right_size_in_extents_is_no_finding() -> None:
     odd = with_sizes(stack(), "1023M")
     cluster.plan(odd).apply()
     assert "volume-size-differs" not in codes(cluster.plan(odd))
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_a_group_that_lvm_sees_below_drbd_harms_once_it_is_active(
+    article: tuple[sim.Lab, hastore.Cluster], *, active: bool
+) -> None:
+    _, cluster = article
+    state = cluster.observe()
+    group = VgState("vg1", 0, 0, physical_volumes=("/dev/sdb",), logical_volumes={"lun1": LvState("lun1", 0, active)})
+    seen = compare(cluster.stack, with_vg(state, "centos02", group)).findings
+    (found,) = (finding for finding in seen if finding.code == "vg-elsewhere")
+    assert "below DRBD" in found.summary
+    assert (found.severity is hastore.Severity.BLOCKING) is active
 
 
 def test_what_somebody_stopped_at_night_is_said_before_it_is_started(article: tuple[sim.Lab, hastore.Cluster]) -> None:
