@@ -29,7 +29,18 @@ def test_skipped_for_another_reason():
 def run_probe(folder: Path, text: str = PROBE, **env: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_probe.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "test_probe.py"]
-    paths = {"PYTHONPATH": ":".join(map(str, (TESTS.parent, TESTS, TESTS / "cluster", TESTS / "hosts")))}
+    paths = {
+        "PYTHONPATH": ":".join(
+            map(
+                str,
+                (
+                    TESTS.parent,
+                    TESTS,
+                    *(TESTS / room for room in ("adversity", "cluster", "execution", "hosts", "laws", "sim")),
+                ),
+            )
+        )
+    }
     inherited = {name: text for name, text in os.environ.items() if name != "CI"}
     return subprocess.run(command, cwd=folder, env=inherited | paths | env, capture_output=True, text=True, check=False)
 
