@@ -82,14 +82,16 @@ class Drbd84Driver:
         running = _running(proc, events)
         if isinstance(running, Unknown):
             return running
-        mine = [r for r in configured.values() if isinstance(r, DrbdResource) and self.facts.host in r.nodes]
+        read = [one.config for one in configured.values() if isinstance(one.config, DrbdResource)]
+        mine = [resource for resource in read if self.facts.host in resource.nodes]
         asked = {(r.name, volume.number): _generation(r.name, volume.number) for r in mine for volume in r.volumes}
         answers = dict(zip(asked, (yield tuple(asked.values())), strict=True)) if asked else {}
         names = dict.fromkeys((*configured, *running.resources))
         resources = {
             name: attrs.evolve(
                 running.resources.get(name) or DrbdResourceState(name),
-                config=configured.get(name, ABSENT),
+                config=configured[name].config if name in configured else ABSENT,
+                config_path=configured[name].path if name in configured else "",
                 metadata={volume: _has_metadata(answer) for (r, volume), answer in answers.items() if r == name},
                 generations={
                     volume: gi

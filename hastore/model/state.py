@@ -89,6 +89,8 @@ class DrbdResourceState:
     name: str
     config: Observed[DrbdResource] = ABSENT
     """What the host's configuration files say of it."""
+    config_path: str = ""
+    """The file that says it; empty where none does."""
     up: bool = False
     role: Literal["Primary", "Secondary", "Unknown"] = "Unknown"
     peer_role: str = "Unknown"

@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from hastore.model.drbd import DrbdResource
-from hastore.model.state import BlockDevice, ClusterState, DrbdResourceState, DrbdVolumeState
+from hastore.model.state import BlockDevice, ClusterState, DrbdResourceState, DrbdState, DrbdVolumeState, Unknown
 from hastore.model.values import value
 from hastore.planning.evolve import drbd_on, host_of, lvm_on, with_drbd, with_host, without
 from hastore.planning.steps import HostStep, Layer, Subsystem
@@ -59,11 +59,31 @@ class WriteDrbdConfig(_ResourceStep):
     def title(self) -> str:
         return f"write the configuration of DRBD resource {self.resource.name}"
 
+    @property
+    def path(self) -> str:
+        """The file that is written whole."""
+        return f"/etc/drbd.d/{self.resource.name}.res"
+
+    def requires(self, state: ClusterState) -> str:
+        """The file must be this resource's alone, and understood: it is written whole, and nothing may be lost."""
+        here, drbd = self.now(state), host_of(state, self.host).drbd
+        if isinstance(here.config, Unknown):
+            return (
+                f"{here.config_path} on {self.host} is not understood ({here.config.reason}); mend it or move it away"
+            )
+        if here.config_path not in {"", self.path}:
+            return f"{here.config_path} on {self.host} has {self.resource.name} already, and drbdadm takes it only once"
+        resources = drbd.resources if isinstance(drbd, DrbdState) else {}
+        others = [n for n, r in resources.items() if r.config_path == self.path and n != self.resource.name]
+        if others:
+            return f"{self.path} on {self.host} has {', '.join(others)}, too, which would be lost: give it a file of its own"
+        return super().requires(state)
+
     def ensures(self, state: ClusterState) -> bool:
         return same_configuration(self.resource, self.now(state).config)
 
     def effect(self, state: ClusterState) -> ClusterState:
-        return with_drbd(state, self.host, self.resource.name, config=self.resource)
+        return with_drbd(state, self.host, self.resource.name, config=self.resource, config_path=self.path)
 
 
 @value
