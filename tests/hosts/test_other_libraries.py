@@ -40,22 +40,23 @@ class TestPlumbumLocal(OtherContract):
         return hastore.over(plumbum.local)
 
 
-class TestPlumbumSsh(OtherContract):
-    @pytest.fixture(scope="class")
-    def machine(self, sshd: object) -> Iterator[plumbum.SshMachine]:
-        folder, port = sshd.folder, sshd.port  # type: ignore[attr-defined]  # the fixture's class lives in conftest
-        options = [
-            *("-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
-            *("-o", f"UserKnownHostsFile={folder}/known_hosts", "-o", "StrictHostKeyChecking=accept-new"),
-        ]
-        with plumbum.SshMachine(
-            "127.0.0.1", port=port, keyfile=str(folder / "key"), ssh_opts=options, scp_opts=options
-        ) as machine:
-            yield machine
+@pytest.fixture(scope="module")
+def ssh_machine(sshd: object) -> Iterator[plumbum.SshMachine]:
+    folder, port = sshd.folder, sshd.port  # type: ignore[attr-defined]  # the fixture's class lives in a plug-in
+    options = [
+        *("-F", "/dev/null", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
+        *("-o", f"UserKnownHostsFile={folder}/known_hosts", "-o", "StrictHostKeyChecking=accept-new"),
+    ]
+    with plumbum.SshMachine(
+        "127.0.0.1", port=port, keyfile=str(folder / "key"), ssh_opts=options, scp_opts=options
+    ) as machine:
+        yield machine
 
+
+class TestPlumbumSsh(OtherContract):
     @pytest.fixture
-    def host(self, machine: plumbum.SshMachine) -> Host:
-        return hastore.over(machine)
+    def host(self, ssh_machine: plumbum.SshMachine) -> Host:
+        return hastore.over(ssh_machine)
 
 
 class TestShCommand(OtherContract):
