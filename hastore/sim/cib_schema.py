@@ -16,7 +16,6 @@ REFERENCES = {
     "rsc_order": ("first", "then"),
     "rsc_ticket": ("rsc",),
     "resource_ref": ("id",),
-    "obj_ref": ("id",),
     "primitive": ("template",),
 }
 ATTRIBUTES = {
