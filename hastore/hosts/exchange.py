@@ -15,12 +15,6 @@ Exchange: TypeAlias = Generator[tuple[Operation, ...], tuple[Outcome, ...], T]
 """Yields a batch, is sent its outcomes, yields the next or returns what it learnt."""
 
 
-def hold_exchange(host: Host, exchange: Exchange[T]) -> T:
-    """Hold one exchange with a host, a round trip a batch, and return its result."""
-    result: T = gather({"only": exchange}, host)["only"]
-    return result
-
-
 def gather(exchanges: Mapping[K, Exchange[Any]], host: Host) -> dict[K, Any]:
     """Hold several exchanges at once, their batches merged into one round trip a round.
 
